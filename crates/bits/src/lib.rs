@@ -1,0 +1,1 @@
+//! Blocks, bit vectors and bit-matrix transposition for two-party protocols

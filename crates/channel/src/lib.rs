@@ -1,0 +1,1 @@
+//! Typed, counted message channel between two parties, with costs

@@ -1,0 +1,2 @@
+//! The `copriv` program.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Network graph, shapes, validation and fixed-point lowering

@@ -1,0 +1,1 @@
+//! Comparison, ReLU, truncation, pooling and argmax over secret shares

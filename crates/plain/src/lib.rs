@@ -1,0 +1,1 @@
+//! The bit-exact oracle of a lowered network, and the float evaluator

@@ -1,0 +1,1 @@
+//! AES-CTR pseudorandom generator and fixed-key correlation-robust hashing

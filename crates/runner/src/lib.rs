@@ -1,0 +1,1 @@
+//! Plan, execute and report private inference of a whole network

@@ -1,0 +1,1 @@
+//! Two parties in one session: handshake, oblivious transfers both ways, randomness

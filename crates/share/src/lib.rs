@@ -1,0 +1,1 @@
+//! Arithmetic and boolean secret shares of two parties

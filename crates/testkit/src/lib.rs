@@ -1,0 +1,1 @@
+//! Two-party test harness: pairs, laws, ideal OT dealer, tampering, digests

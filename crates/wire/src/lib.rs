@@ -1,0 +1,1 @@
+//! Messages, bit packing and the one error type of the protocol crates
