@@ -1,1 +1,21 @@
-//! Blocks, bit vectors and bit-matrix transposition for two-party protocols
+//! 128-bit blocks, packed bit vectors and the bit-matrix transposition at the heart of OT extension.
+//!
+//! ```
+//! use copriv_bits::{BitVec, Block, transpose};
+//! let rows = vec![Block::new(5, 0); 128]; // 128 rows of 128 bits
+//! let mut columns = vec![Block::ZERO; 128];
+//! transpose(&rows, &mut columns);
+//! assert_eq!(columns[0], Block::ONES);
+//! assert_eq!(columns[1], Block::ZERO);
+//! assert!(BitVec::from_fn(3, |i| i == 2).get(2));
+//! ```
+
+mod bitvec;
+mod block;
+mod clmul;
+mod transpose;
+
+pub use bitvec::BitVec;
+pub use block::Block;
+pub use clmul::gf128_mul;
+pub use transpose::transpose;

@@ -1,1 +1,18 @@
-//! AES-CTR pseudorandom generator and fixed-key correlation-robust hashing
+//! AES-128 in counter mode as pseudorandom generator, and the tweakable correlation-robust hash on
+//! fixed-key AES.
+//!
+//! ```
+//! use copriv_bits::Block;
+//! use copriv_prg::{Prg, hash};
+//! let mut prg = Prg::from_seed(Block::new(1, 2));
+//! let mut pads = [prg.block(), prg.block()];
+//! hash(&mut pads, 0); // H(pads[i], i)
+//! ```
+
+mod aes128;
+mod hash;
+mod prg;
+
+pub use aes128::Aes128;
+pub use hash::{expand, hash};
+pub use prg::Prg;
