@@ -1,1 +1,29 @@
-//! Network graph, shapes, validation and fixed-point lowering
+//! The network: float graph, public architecture, secret weights, and the lowering between them.
+//!
+//! A [`Graph`] holds float weights, as imported. [`lower`] turns it into a [`Lowered`] network: the public
+//! [`Architecture`] (shapes, layers, widths, scales), which is sent to the other party and which that party
+//! must [`validate`](Architecture::validate), and the server's secret [`Weights`] in fixed point. This crate
+//! knows no protocol; `copriv-plain` evaluates both forms.
+//!
+//! Batch size is always 1; a vector of n elements is a map of n x 1 x 1. Sizes are bounded by [`limits`].
+
+mod architecture;
+mod error;
+mod graph;
+pub mod limits;
+mod lower;
+mod passes;
+mod shape;
+mod weights;
+
+pub use architecture::{Architecture, ConvGeometry, Layer, LayerOp};
+pub use error::{Error, Fault};
+pub use graph::{Graph, GraphBuilder, Node, NodeId, Op};
+pub use lower::{LowerOptions, lower};
+pub use passes::fold_batch_norm;
+pub use shape::{Shape, Window};
+pub use weights::{LayerWeights, Lowered, Weights};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

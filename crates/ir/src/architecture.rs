@@ -1,0 +1,339 @@
+use crate::limits::{MAX_NODES, Totals, check_name};
+use crate::shape::Rule;
+use crate::{Error, Fault, Shape, Window};
+use copriv_ring::Width;
+use serde::{Deserialize, Serialize};
+
+/// The public half of a lowered network: everything both parties know.
+///
+/// What arrives from a peer or a file is hostile until [`validate`](Self::validate) has accepted it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Architecture {
+    /// For reports.
+    pub name: String,
+    /// l: all values live in Z_{2^l}.
+    #[serde(with = "width_bits")]
+    pub width: Width,
+    /// f: the scale of the input.
+    pub frac_bits: u32,
+    /// In topological order; the first is the input, the last is the output.
+    pub layers: Vec<Layer>,
+}
+
+/// One layer of an [`Architecture`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Layer {
+    /// For reports.
+    pub name: String,
+    /// What it computes.
+    pub op: LayerOp,
+    /// Indices of the layers it reads, all smaller than its own.
+    pub inputs: Vec<usize>,
+    /// The shape of its output.
+    pub shape: Shape,
+    /// The scale of its output.
+    pub frac_bits: u32,
+}
+
+/// What a layer computes, mod 2^l.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum LayerOp {
+    /// The client's input.
+    Input,
+    /// Convolution and bias; the scale grows by the weights' scale.
+    Conv(ConvGeometry),
+    /// Matrix times vector and bias; the scale grows by the weights' scale.
+    Linear {
+        /// Columns of the matrix.
+        inputs: usize,
+        /// Rows of the matrix.
+        outputs: usize,
+        /// Every entry of the matrix fits this many bits in two's complement, 1..=l. Public.
+        weight_bits: u32,
+    },
+    /// floor(x / 2^shift) of the signed value.
+    Truncate {
+        /// At least 1; the scale shrinks by it.
+        shift: u32,
+    },
+    /// x where x >= 0, otherwise 0.
+    Relu,
+    /// low + relu(x - low) - relu(x - high).
+    Clip {
+        /// At the input's scale.
+        low: i64,
+        /// At the input's scale.
+        high: i64,
+    },
+    /// Signed maximum over the positions of the window that lie in the map.
+    MaxPool(Window),
+    /// floor(sum * multiplier / 2^shift), the sum over the window with zeros for padding.
+    AvgPool {
+        /// The window.
+        window: Window,
+        /// Positive; 1 for a window of a power of two of elements.
+        multiplier: i64,
+        /// May be 0: then nothing is shifted.
+        shift: u32,
+    },
+    /// Sum of two operands at the same scale.
+    Add,
+    /// Operands at the same scale one after the other, along the channels.
+    Concat,
+    /// The same elements as a vector.
+    Flatten,
+}
+
+/// A convolution without the size of its input.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConvGeometry {
+    /// Kernel, stride, padding (with zeros).
+    pub window: Window,
+    /// Divides both channel counts; equal to them for a depthwise convolution.
+    pub groups: usize,
+    /// Channels of the input.
+    pub in_channels: usize,
+    /// Channels of the output.
+    pub out_channels: usize,
+    /// Every weight fits this many bits in two's complement, 1..=l. Public.
+    pub weight_bits: u32,
+}
+
+impl ConvGeometry {
+    /// Multiplications per output: in_channels / groups * kernel height * kernel width, the rows of the im2col
+    /// matrix of one group.
+    pub const fn taps(&self) -> usize {
+        let per_group = match self.in_channels.checked_div(self.groups) {
+            Some(channels) => channels,
+            None => 0,
+        };
+        per_group.saturating_mul(self.window.area())
+    }
+
+    /// Whether each channel is convolved by itself.
+    pub const fn is_depthwise(&self) -> bool {
+        self.groups == self.in_channels && self.groups == self.out_channels && self.groups > 1
+    }
+
+    /// The shape of the result on `input`.
+    ///
+    /// # Errors
+    /// [`Fault::Channels`], [`Fault::Groups`], or the window's faults.
+    pub fn output_shape(&self, input: Shape) -> Result<Shape, Fault> {
+        let &Self { groups, in_channels, out_channels, .. } = self;
+        if in_channels != input.channels {
+            return Err(Fault::Channels { expected: in_channels, got: input.channels });
+        }
+        if groups == 0 || in_channels % groups != 0 || out_channels % groups != 0 {
+            return Err(Fault::Groups { groups, in_channels, out_channels });
+        }
+        let shape = Shape { channels: out_channels, ..self.window.output_shape(input)? };
+        shape.check()?;
+        Ok(shape)
+    }
+}
+
+impl LayerOp {
+    /// The kind of layer: one of input, conv, linear, truncate, relu, relu6 (a clip from 0), clip, maxpool,
+    /// avgpool, add, concat, flatten.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::Conv(_) => "conv",
+            Self::Linear { .. } => "linear",
+            Self::Truncate { .. } => "truncate",
+            Self::Relu => "relu",
+            Self::Clip { low: 0, .. } => "relu6",
+            Self::Clip { .. } => "clip",
+            Self::MaxPool(_) => "maxpool",
+            Self::AvgPool { .. } => "avgpool",
+            Self::Add => "add",
+            Self::Concat => "concat",
+            Self::Flatten => "flatten",
+        }
+    }
+
+    /// Rows and columns of the weight matrix: out_channels x taps, outputs x inputs; none without weights.
+    pub const fn matrix_shape(&self) -> Option<[usize; 2]> {
+        match self {
+            Self::Conv(g) => Some([g.out_channels, g.taps()]),
+            &Self::Linear { inputs, outputs, .. } => Some([outputs, inputs]),
+            _ => None,
+        }
+    }
+
+    /// The public bound on the weights' bits; none without weights.
+    pub const fn weight_bits(&self) -> Option<u32> {
+        match self {
+            &Self::Conv(ConvGeometry { weight_bits, .. }) | &Self::Linear { weight_bits, .. } => {
+                Some(weight_bits)
+            }
+            _ => None,
+        }
+    }
+
+    fn rule(&self) -> Option<Rule<'_>> {
+        Some(match self {
+            Self::Input => return None,
+            &Self::Conv(g) => Rule::Conv(g),
+            &Self::Linear { inputs, outputs, .. } => Rule::Linear { inputs, outputs },
+            Self::Truncate { .. } | Self::Relu | Self::Clip { .. } => Rule::Elementwise,
+            Self::MaxPool(window) | Self::AvgPool { window, .. } => Rule::Pool(window),
+            Self::Add => Rule::Add,
+            Self::Concat => Rule::Concat,
+            Self::Flatten => Rule::Flatten,
+        })
+    }
+}
+
+impl Architecture {
+    /// Accepts a well-formed architecture: references, shapes, scales and sizes are all computed anew. Takes
+    /// time and memory linear in the size of `self`, whatever numbers it holds.
+    ///
+    /// # Errors
+    /// [`Error`] naming the first layer at fault.
+    pub fn validate(&self) -> Result<(), Error> {
+        check_name(&self.name).map_err(Error::Network)?;
+        if self.layers.is_empty() {
+            return Err(Error::Network(Fault::Empty));
+        }
+        if self.layers.len() > MAX_NODES {
+            return Err(Error::Network(Fault::TooLarge { what: "layers", limit: MAX_NODES as u64 }));
+        }
+        check_range("number of fraction bits", self.frac_bits.into(), 0, self.width.bits() as i64 - 1)
+            .map_err(Error::Network)?;
+        let mut totals = Totals::default();
+        for (index, layer) in self.layers.iter().enumerate() {
+            totals = self.check_layer(index, layer, totals).map_err(|fault| fault.at(&layer.name))?;
+        }
+        Ok(())
+    }
+
+    fn check_layer(&self, index: usize, layer: &Layer, totals: Totals) -> Result<Totals, Fault> {
+        check_name(&layer.name)?;
+        if (layer.op == LayerOp::Input) != (index == 0) {
+            return Err(Fault::InputPlace);
+        }
+        if layer.inputs.len() > MAX_NODES {
+            return Err(Fault::TooLarge { what: "operands", limit: MAX_NODES as u64 });
+        }
+        let Some(rule) = layer.op.rule() else {
+            if !layer.inputs.is_empty() {
+                return Err(Fault::Arity { kind: "input", expected: "no", got: layer.inputs.len() });
+            }
+            layer.shape.check()?;
+            check_scale(self.frac_bits, layer.frac_bits)?;
+            return totals.with(layer.shape.len(), 0, 0);
+        };
+        let before = &self.layers[..index];
+        let read = |&i: &usize| before.get(i).ok_or(Fault::Reference(i));
+        let operands = layer.inputs.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        let shapes: Vec<Shape> = operands.iter().map(|operand| operand.shape).collect();
+        let inferred = rule.infer(layer.op.kind(), &shapes)?;
+        if inferred.shape != layer.shape {
+            return Err(Fault::ShapeMismatch { expected: inferred.shape, got: layer.shape });
+        }
+        self.check_numbers(layer, &operands)?;
+        totals.with(layer.shape.len(), inferred.weights, inferred.work)
+    }
+
+    /// Scales and public constants.
+    fn check_numbers(&self, layer: &Layer, operands: &[&Layer]) -> Result<(), Fault> {
+        let bits = self.width.bits();
+        let scale = operands.first().map_or(0, |operand| operand.frac_bits);
+        let (low, high) = (i64::MIN >> (64 - bits), i64::MAX >> (64 - bits));
+        match layer.op {
+            LayerOp::Input => {}
+            LayerOp::Conv(ConvGeometry { weight_bits, .. }) | LayerOp::Linear { weight_bits, .. } => {
+                check_range("bit width of the weights", weight_bits.into(), 1, bits.into())?;
+                check_range(
+                    "number of fraction bits",
+                    layer.frac_bits.into(),
+                    scale.into(),
+                    bits as i64 - 1,
+                )?;
+            }
+            LayerOp::Truncate { shift } => {
+                check_range("shift", shift.into(), 1, scale.into())?;
+                check_scale(scale - shift, layer.frac_bits)?;
+            }
+            LayerOp::Clip { low: least, high: most } => {
+                check_range("lower bound of the clip", least, low, high)?;
+                check_range("upper bound of the clip", most, low, high)?;
+                if least > most {
+                    return Err(Fault::EmptyClip);
+                }
+                check_scale(scale, layer.frac_bits)?;
+            }
+            LayerOp::AvgPool { multiplier, shift, .. } => {
+                check_range("multiplier", multiplier, 1, high)?;
+                check_range("shift", shift.into(), 0, bits as i64 - 1)?;
+                check_scale(scale, layer.frac_bits)?;
+            }
+            LayerOp::Add | LayerOp::Concat => {
+                for operand in operands {
+                    check_scale(scale, operand.frac_bits)?;
+                }
+                check_scale(scale, layer.frac_bits)?;
+            }
+            LayerOp::Relu | LayerOp::MaxPool(_) | LayerOp::Flatten => check_scale(scale, layer.frac_bits)?,
+        }
+        Ok(())
+    }
+
+    /// For each layer, the index of the last layer that reads its output; its own where none does, as for the
+    /// output of the network. After it the value can be dropped.
+    pub fn last_use(&self) -> Vec<usize> {
+        let mut last: Vec<usize> = (0..self.layers.len()).collect();
+        for (index, layer) in self.layers.iter().enumerate() {
+            for &input in &layer.inputs {
+                if let Some(last) = last.get_mut(input) {
+                    *last = index;
+                }
+            }
+        }
+        last
+    }
+
+    /// The shape of the client's input.
+    ///
+    /// # Panics
+    /// When there is no layer, which [`validate`](Self::validate) refuses.
+    pub fn input_shape(&self) -> Shape {
+        self.layers[0].shape
+    }
+
+    /// The shape of the result.
+    ///
+    /// # Panics
+    /// When there is no layer, which [`validate`](Self::validate) refuses.
+    pub fn output_shape(&self) -> Shape {
+        self.layers[self.layers.len() - 1].shape
+    }
+}
+
+fn check_range(what: &'static str, got: i64, low: i64, high: i64) -> Result<(), Fault> {
+    if (low..=high).contains(&got) { Ok(()) } else { Err(Fault::Range { what, got, low, high }) }
+}
+
+fn check_scale(expected: u32, got: u32) -> Result<(), Fault> {
+    if expected == got { Ok(()) } else { Err(Fault::Scale { expected, got }) }
+}
+
+/// A width as its number of bits.
+mod width_bits {
+    use copriv_ring::Width;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(width: &Width, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u32(width.bits())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Width, D::Error> {
+        Width::new(u32::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}

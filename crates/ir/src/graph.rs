@@ -1,0 +1,461 @@
+use crate::limits::{MAX_NODES, Totals, check_name};
+use crate::shape::Rule;
+use crate::weights::check_length;
+use crate::{ConvGeometry, Error, Fault, Shape, Window};
+use std::fmt;
+
+/// A network with float weights, batch 1.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Graph {
+    /// For reports.
+    pub name: String,
+    /// In topological order; the first is the input, the last is the output.
+    pub nodes: Vec<Node>,
+}
+
+/// One node of a [`Graph`].
+#[derive(Clone, PartialEq, Debug)]
+pub struct Node {
+    /// For errors and reports.
+    pub name: String,
+    /// What it computes.
+    pub op: Op,
+    /// The nodes it reads, all before it.
+    pub inputs: Vec<NodeId>,
+    /// The shape of its output.
+    pub shape: Shape,
+}
+
+/// The index of a node in its graph.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct NodeId(pub usize);
+
+/// What a node computes. `Debug` shows lengths, never weights.
+#[derive(Clone, PartialEq)]
+pub enum Op {
+    /// The client's input.
+    Input,
+    /// Convolution and bias.
+    Conv {
+        /// Kernel, stride, padding (with zeros).
+        window: Window,
+        /// Divides both channel counts.
+        groups: usize,
+        /// Output channels.
+        out_channels: usize,
+        /// Row-major: out_channels x (input channels / groups) x kernel height x kernel width.
+        weight: Vec<f32>,
+        /// One per output channel.
+        bias: Vec<f32>,
+    },
+    /// Matrix times vector and bias.
+    Linear {
+        /// Rows of the matrix.
+        outputs: usize,
+        /// Row-major: outputs x inputs.
+        weight: Vec<f32>,
+        /// One per output.
+        bias: Vec<f32>,
+    },
+    /// x * scale + shift per channel: batch normalisation at inference.
+    BatchNorm {
+        /// gamma / sqrt(variance + epsilon).
+        scale: Vec<f32>,
+        /// beta - mean * scale.
+        shift: Vec<f32>,
+    },
+    /// max(x, 0).
+    Relu,
+    /// min(max(x, low), high); ReLU6 is the clip from 0 to 6.
+    Clip {
+        /// Least result.
+        low: f32,
+        /// Largest result.
+        high: f32,
+    },
+    /// Maximum over the positions of the window that lie in the map.
+    MaxPool(Window),
+    /// Mean over all positions of the window; padding counts, as zeros.
+    AvgPool(Window),
+    /// Mean of each channel.
+    GlobalAvgPool,
+    /// Sum of two operands of the same shape.
+    Add,
+    /// Operands one after the other, along the channels.
+    Concat,
+    /// The same elements as a vector.
+    Flatten,
+}
+
+impl Op {
+    /// The kind of node, in words.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::Conv { .. } => "conv",
+            Self::Linear { .. } => "linear",
+            Self::BatchNorm { .. } => "batch norm",
+            Self::Relu => "relu",
+            Self::Clip { .. } => "clip",
+            Self::MaxPool(_) => "max pool",
+            Self::AvgPool(_) => "average pool",
+            Self::GlobalAvgPool => "global average pool",
+            Self::Add => "add",
+            Self::Concat => "concat",
+            Self::Flatten => "flatten",
+        }
+    }
+
+    /// The rule for this node's shape when its first operand has shape `x`.
+    fn rule(&self, x: Shape) -> Option<Rule<'_>> {
+        Some(match self {
+            Self::Input => return None,
+            &Self::Conv { window, groups, out_channels, .. } => {
+                // The float graph has no weight width; any will do for the shape.
+                let in_channels = x.channels;
+                Rule::Conv(ConvGeometry { window, groups, in_channels, out_channels, weight_bits: 1 })
+            }
+            &Self::Linear { outputs, .. } => Rule::Linear { inputs: x.channels, outputs },
+            Self::BatchNorm { .. } | Self::Relu | Self::Clip { .. } => Rule::Elementwise,
+            Self::MaxPool(window) | Self::AvgPool(window) => Rule::Pool(window),
+            Self::GlobalAvgPool => Rule::GlobalPool,
+            Self::Add => Rule::Add,
+            Self::Concat => Rule::Concat,
+            Self::Flatten => Rule::Flatten,
+        })
+    }
+
+    /// Lengths and finiteness of the parameters; `x` is the first operand's shape, `y` the inferred result.
+    fn check_parameters(&self, x: Shape, y: Shape) -> Result<(), Fault> {
+        let check = |what, values: &[f32], expected| {
+            check_length(what, expected, values.len())?;
+            match values.iter().position(|v| !v.is_finite()) {
+                Some(index) => Err(Fault::NotFinite { what, index }),
+                None => Ok(()),
+            }
+        };
+        match self {
+            Self::Conv { window, groups, weight, bias, .. } => {
+                // Inference bounded the number of weights: nothing overflows.
+                check("weight", weight, y.channels * (x.channels / groups) * window.area())?;
+                check("bias", bias, y.channels)
+            }
+            Self::Linear { outputs, weight, bias } => {
+                check("weight", weight, outputs * x.channels)?;
+                check("bias", bias, *outputs)
+            }
+            Self::BatchNorm { scale, shift } => {
+                check("scale", scale, x.channels)?;
+                check("shift", shift, x.channels)
+            }
+            &Self::Clip { low, high } => {
+                check("bounds", &[low, high], 2)?;
+                if low <= high { Ok(()) } else { Err(Fault::EmptyClip) }
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Conv { window, groups, out_channels, .. } => {
+                write!(f, "Conv({out_channels} channels, {groups} groups, {window:?})")
+            }
+            Self::Linear { outputs, .. } => write!(f, "Linear({outputs})"),
+            Self::BatchNorm { scale, .. } => write!(f, "BatchNorm({})", scale.len()),
+            Self::Clip { low, high } => write!(f, "Clip({low}, {high})"),
+            Self::MaxPool(window) => write!(f, "MaxPool({window:?})"),
+            Self::AvgPool(window) => write!(f, "AvgPool({window:?})"),
+            _ => f.write_str(self.kind()),
+        }
+    }
+}
+
+impl Graph {
+    /// Accepts a well-formed graph: references, shapes, parameters and sizes are all checked anew. What
+    /// [`GraphBuilder`] finishes is well-formed.
+    ///
+    /// # Errors
+    /// [`Error`] naming the first node at fault.
+    pub fn validate(&self) -> Result<(), Error> {
+        check_name(&self.name).map_err(Error::Network)?;
+        if self.nodes.is_empty() {
+            return Err(Error::Network(Fault::Empty));
+        }
+        let mut totals = Totals::default();
+        for (index, node) in self.nodes.iter().enumerate() {
+            let Node { name, op, inputs, shape } = node;
+            let (expected, sum) = if index == 0 {
+                check_input(op, inputs, *shape).map(|totals| (*shape, totals))
+            } else {
+                check_node(&self.nodes[..index], name, op, inputs, totals)
+            }
+            .map_err(|fault| fault.at(name))?;
+            if expected != *shape {
+                return Err(Fault::ShapeMismatch { expected, got: *shape }.at(name));
+            }
+            totals = sum;
+        }
+        Ok(())
+    }
+
+    /// The shape of the input.
+    ///
+    /// # Panics
+    /// When there is no node, which [`validate`](Self::validate) refuses.
+    pub fn input_shape(&self) -> Shape {
+        self.nodes[0].shape
+    }
+
+    /// The shape of the output.
+    ///
+    /// # Panics
+    /// When there is no node, which [`validate`](Self::validate) refuses.
+    pub fn output_shape(&self) -> Shape {
+        self.nodes[self.nodes.len() - 1].shape
+    }
+}
+
+fn check_input(op: &Op, inputs: &[NodeId], shape: Shape) -> Result<Totals, Fault> {
+    if *op != Op::Input || !inputs.is_empty() {
+        return Err(Fault::InputPlace);
+    }
+    shape.check()?;
+    Totals::default().with(shape.len(), 0, 0)
+}
+
+/// The shape of a node that follows `before`, and the totals with it.
+fn check_node(
+    before: &[Node],
+    name: &str,
+    op: &Op,
+    inputs: &[NodeId],
+    totals: Totals,
+) -> Result<(Shape, Totals), Fault> {
+    check_name(name)?;
+    if before.len() >= MAX_NODES || inputs.len() > MAX_NODES {
+        return Err(Fault::TooLarge { what: "nodes", limit: MAX_NODES as u64 });
+    }
+    let shape = |id: &NodeId| before.get(id.0).map(|node| node.shape).ok_or(Fault::Reference(id.0));
+    let operands = inputs.iter().map(shape).collect::<Result<Vec<_>, _>>()?;
+    let first = operands.first().copied().unwrap_or(Shape::vector(1));
+    let inferred = op.rule(first).ok_or(Fault::InputPlace)?.infer(op.kind(), &operands)?;
+    let totals = totals.with(inferred.shape.len(), inferred.weights, inferred.work)?;
+    op.check_parameters(first, inferred.shape)?;
+    Ok((inferred.shape, totals))
+}
+
+/// Builds a [`Graph`] node by node; every step infers the shape and checks all there is to check.
+///
+/// ```
+/// use copriv_ir::{GraphBuilder, Shape, Window};
+/// let mut net = GraphBuilder::new("tiny", Shape::new(1, 4, 4))?;
+/// let x = net.input();
+/// let x = net.conv("conv", x, Window::square(3, 1, 1), 1, vec![0.1; 2 * 9], vec![0.0; 2])?;
+/// let x = net.relu("relu", x)?;
+/// let x = net.global_avg_pool("pool", x)?;
+/// let graph = net.finish(x)?;
+/// assert_eq!(graph.output_shape(), Shape::vector(2));
+/// # Ok::<(), copriv_ir::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct GraphBuilder {
+    graph: Graph,
+    totals: Totals,
+}
+
+impl GraphBuilder {
+    /// A graph that has its input only, called `input`.
+    ///
+    /// # Errors
+    /// [`Error`] when the name or the shape is outside [`limits`](crate::limits).
+    pub fn new(name: impl Into<String>, input: Shape) -> Result<Self, Error> {
+        let name = name.into();
+        check_name(&name).map_err(Error::Network)?;
+        let totals = check_input(&Op::Input, &[], input).map_err(|fault| fault.at("input"))?;
+        let node = Node { name: "input".into(), op: Op::Input, inputs: Vec::new(), shape: input };
+        Ok(Self { graph: Graph { name, nodes: vec![node] }, totals })
+    }
+
+    /// The input.
+    pub fn input(&self) -> NodeId {
+        NodeId(0)
+    }
+
+    /// The shape of a node.
+    ///
+    /// # Panics
+    /// When `node` is not a node of this graph.
+    pub fn shape(&self, node: NodeId) -> Shape {
+        self.graph.nodes[node.0].shape
+    }
+
+    /// Appends any node but an input.
+    ///
+    /// # Errors
+    /// [`Error`] naming the node, and leaves the graph as it was.
+    pub fn push(&mut self, name: impl Into<String>, op: Op, inputs: Vec<NodeId>) -> Result<NodeId, Error> {
+        let name = name.into();
+        let (shape, totals) = check_node(&self.graph.nodes, &name, &op, &inputs, self.totals)
+            .map_err(|fault| fault.at(&name))?;
+        self.totals = totals;
+        self.graph.nodes.push(Node { name, op, inputs, shape });
+        Ok(NodeId(self.graph.nodes.len() - 1))
+    }
+
+    /// A convolution with one output channel per bias; `weight` is out_channels x (input channels / groups) x
+    /// kernel height x kernel width.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn conv(
+        &mut self,
+        name: impl Into<String>,
+        input: NodeId,
+        window: Window,
+        groups: usize,
+        weight: Vec<f32>,
+        bias: Vec<f32>,
+    ) -> Result<NodeId, Error> {
+        let out_channels = bias.len();
+        self.push(name, Op::Conv { window, groups, out_channels, weight, bias }, vec![input])
+    }
+
+    /// A linear layer with one output per bias; `weight` is outputs x inputs.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn linear(
+        &mut self,
+        name: impl Into<String>,
+        input: NodeId,
+        weight: Vec<f32>,
+        bias: Vec<f32>,
+    ) -> Result<NodeId, Error> {
+        self.push(name, Op::Linear { outputs: bias.len(), weight, bias }, vec![input])
+    }
+
+    /// x * scale + shift per channel.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn batch_norm(
+        &mut self,
+        name: impl Into<String>,
+        input: NodeId,
+        scale: Vec<f32>,
+        shift: Vec<f32>,
+    ) -> Result<NodeId, Error> {
+        self.push(name, Op::BatchNorm { scale, shift }, vec![input])
+    }
+
+    /// max(x, 0).
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn relu(&mut self, name: impl Into<String>, input: NodeId) -> Result<NodeId, Error> {
+        self.push(name, Op::Relu, vec![input])
+    }
+
+    /// min(max(x, low), high).
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn clip(
+        &mut self,
+        name: impl Into<String>,
+        input: NodeId,
+        low: f32,
+        high: f32,
+    ) -> Result<NodeId, Error> {
+        self.push(name, Op::Clip { low, high }, vec![input])
+    }
+
+    /// The largest element of each window; padding does not count.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn max_pool(
+        &mut self,
+        name: impl Into<String>,
+        input: NodeId,
+        window: Window,
+    ) -> Result<NodeId, Error> {
+        self.push(name, Op::MaxPool(window), vec![input])
+    }
+
+    /// The mean of each window; padding counts, as zeros.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn avg_pool(
+        &mut self,
+        name: impl Into<String>,
+        input: NodeId,
+        window: Window,
+    ) -> Result<NodeId, Error> {
+        self.push(name, Op::AvgPool(window), vec![input])
+    }
+
+    /// The mean of each channel.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn global_avg_pool(&mut self, name: impl Into<String>, input: NodeId) -> Result<NodeId, Error> {
+        self.push(name, Op::GlobalAvgPool, vec![input])
+    }
+
+    /// a + b, of the same shape.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn add(&mut self, name: impl Into<String>, a: NodeId, b: NodeId) -> Result<NodeId, Error> {
+        self.push(name, Op::Add, vec![a, b])
+    }
+
+    /// The operands one after the other, along the channels.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn concat(&mut self, name: impl Into<String>, inputs: Vec<NodeId>) -> Result<NodeId, Error> {
+        self.push(name, Op::Concat, inputs)
+    }
+
+    /// The same elements as a vector, channel by channel.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn flatten(&mut self, name: impl Into<String>, input: NodeId) -> Result<NodeId, Error> {
+        self.push(name, Op::Flatten, vec![input])
+    }
+
+    /// The graph that computes `output`; nodes that it does not need are left out.
+    ///
+    /// # Errors
+    /// [`Fault::Reference`] when `output` is not a node of this graph.
+    pub fn finish(self, output: NodeId) -> Result<Graph, Error> {
+        let Graph { name, mut nodes } = self.graph;
+        if output.0 >= nodes.len() {
+            return Err(Error::Network(Fault::Reference(output.0)));
+        }
+        nodes.truncate(output.0 + 1);
+        let mut needed = vec![false; nodes.len()];
+        needed[0] = true;
+        needed[output.0] = true;
+        for index in (0..nodes.len()).rev().filter(|&i| i > 0) {
+            if needed[index] {
+                nodes[index].inputs.iter().for_each(|input| needed[input.0] = true);
+            }
+        }
+        let mut kept = Vec::new();
+        let mut new_id = vec![NodeId(0); nodes.len()];
+        for (index, mut node) in nodes.into_iter().enumerate().filter(|&(index, _)| needed[index]) {
+            node.inputs.iter_mut().for_each(|input| *input = new_id[input.0]);
+            new_id[index] = NodeId(kept.len());
+            kept.push(node);
+        }
+        Ok(Graph { name, nodes: kept })
+    }
+}
