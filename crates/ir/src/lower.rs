@@ -1,21 +1,166 @@
-use crate::{Architecture, Error, Graph, Lowered, Weights};
-use copriv_ring::Width;
+use crate::weights::signed_bits;
+use crate::{
+    Architecture, ConvGeometry, Error, Fault, Graph, Layer, LayerOp, LayerWeights, Lowered, Node, Op, Shape,
+    Weights, Window, fold_batch_norm,
+};
+use copriv_ring::{FixedPoint, Width};
 
 /// The fixed point that a graph is lowered to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LowerOptions {
     /// l.
     pub width: Width,
-    /// f, of values and weights alike.
+    /// f, of values and weights alike; products have 2f fraction bits before they are truncated.
     pub frac_bits: u32,
 }
 
+/// Bits of a product above its fraction: a sign and integers up to 7 are the least that is of any use.
+const INTEGER_BITS: u32 = 4;
+
 /// Lowers a graph to fixed point.
 ///
+/// Batch norms are folded. Weights are rounded to scale f, biases to scale 2f, ties away from zero. After every
+/// conv and linear layer a [`LayerOp::Truncate`] called `<layer>/truncate` brings the result back to scale f, so
+/// that all other layers work at scale f. A mean over n elements is a sum, shifted where n is a power of two, and
+/// otherwise multiplied by round(2^f / n) and shifted by f.
+///
+/// ```
+/// use copriv_ir::{GraphBuilder, LowerOptions, Shape, lower};
+/// use copriv_ring::Width;
+/// let mut net = GraphBuilder::new("tiny", Shape::vector(2))?;
+/// let x = net.linear("fc", net.input(), vec![0.5, -1.0], vec![2.0])?;
+/// let lowered = lower(&net.finish(x)?, LowerOptions { width: Width::of(32), frac_bits: 8 })?;
+/// assert_eq!(lowered.architecture.layers.last().map(|layer| layer.name.as_str()), Some("fc/truncate"));
+/// assert_eq!(lowered.weights.get(1).map(|weights| weights.matrix.as_slice()), Some(&[128, -256][..]));
+/// # Ok::<(), copriv_ir::Error>(())
+/// ```
+///
 /// # Errors
-/// [`Error`] naming the node that does not fit.
+/// [`Error`] when the graph is not valid, the fraction bits leave no room in the width, or a weight, bias or bound
+/// does not fit the width at its scale.
 pub fn lower(graph: &Graph, options: LowerOptions) -> Result<Lowered, Error> {
     let LowerOptions { width, frac_bits } = options;
-    let architecture = Architecture { name: graph.name.clone(), width, frac_bits, layers: Vec::new() };
-    Ok(Lowered { architecture, weights: Weights { layers: Vec::new() } })
+    let least = frac_bits.saturating_mul(2).saturating_add(INTEGER_BITS);
+    if frac_bits == 0 {
+        return Err(Error::Network(Fault::Zero("number of fraction bits")));
+    }
+    if least > width.bits() {
+        return Err(Error::Network(Fault::Headroom { width: width.bits(), frac_bits, least }));
+    }
+    let graph = fold_batch_norm(graph)?;
+    let architecture = Architecture { name: graph.name, width, frac_bits, layers: Vec::new() };
+    let lowered = Lowered { architecture, weights: Weights { layers: Vec::new() } };
+    let mut lowering = Lowering { lowered, value_of: Vec::new() };
+    for node in &graph.nodes {
+        lowering.node(node).map_err(|fault| fault.at(&node.name))?;
+    }
+    lowering.lowered.validate()?;
+    Ok(lowering.lowered)
+}
+
+struct Lowering {
+    lowered: Lowered,
+    /// The layer that holds the value of each node so far.
+    value_of: Vec<usize>,
+}
+
+impl Lowering {
+    fn node(&mut self, node: &Node) -> Result<(), Fault> {
+        let inputs: Vec<usize> = node.inputs.iter().map(|id| self.value_of[id.0]).collect();
+        let x = inputs.first().map_or(node.shape, |&i| self.lowered.architecture.layers[i].shape);
+        let frac_bits = self.lowered.architecture.frac_bits;
+        let (op, weights) = match &node.op {
+            Op::Conv { window, groups, out_channels, weight, bias } => {
+                let (weights, weight_bits) = self.weights(weight, bias)?;
+                let geometry = ConvGeometry {
+                    window: *window,
+                    groups: *groups,
+                    in_channels: x.channels,
+                    out_channels: *out_channels,
+                    weight_bits,
+                };
+                (LayerOp::Conv(geometry), Some(weights))
+            }
+            Op::Linear { outputs, weight, bias } => {
+                let (weights, weight_bits) = self.weights(weight, bias)?;
+                (LayerOp::Linear { inputs: x.channels, outputs: *outputs, weight_bits }, Some(weights))
+            }
+            Op::Input => (LayerOp::Input, None),
+            Op::Relu => (LayerOp::Relu, None),
+            Op::Clip { low, high } => {
+                let bounds = self.encode("bounds", &[*low, *high], frac_bits)?;
+                (LayerOp::Clip { low: bounds[0], high: bounds[1] }, None)
+            }
+            Op::MaxPool(window) => (LayerOp::MaxPool(*window), None),
+            Op::AvgPool(window) => (average(*window, frac_bits)?, None),
+            Op::GlobalAvgPool => {
+                let window = Window { kernel: [x.height, x.width], stride: [1; 2], padding: [0; 4] };
+                (average(window, frac_bits)?, None)
+            }
+            Op::Add => (LayerOp::Add, None),
+            Op::Concat => (LayerOp::Concat, None),
+            Op::Flatten => (LayerOp::Flatten, None),
+            // Folded before; an error rather than a panic should that ever change.
+            Op::BatchNorm { .. } => return Err(Fault::WeightsPlace("batch norm")),
+        };
+        let value = if weights.is_some() {
+            let product = self.emit(node.name.clone(), op, inputs, node.shape, 2 * frac_bits, weights);
+            let truncate = LayerOp::Truncate { shift: frac_bits };
+            self.emit(format!("{}/truncate", node.name), truncate, vec![product], node.shape, frac_bits, None)
+        } else {
+            self.emit(node.name.clone(), op, inputs, node.shape, frac_bits, None)
+        };
+        self.value_of.push(value);
+        Ok(())
+    }
+
+    /// Appends a layer and returns its index.
+    fn emit(
+        &mut self,
+        name: String,
+        op: LayerOp,
+        inputs: Vec<usize>,
+        shape: Shape,
+        frac_bits: u32,
+        weights: Option<LayerWeights>,
+    ) -> usize {
+        self.lowered.architecture.layers.push(Layer { name, op, inputs, shape, frac_bits });
+        self.lowered.weights.layers.push(weights);
+        self.lowered.architecture.layers.len() - 1
+    }
+
+    /// Weights at scale f, biases at scale 2f, and the bits that the weights need.
+    fn weights(&self, weight: &[f32], bias: &[f32]) -> Result<(LayerWeights, u32), Fault> {
+        let frac_bits = self.lowered.architecture.frac_bits;
+        let matrix = self.encode("weight", weight, frac_bits)?;
+        let bias = self.encode("bias", bias, 2 * frac_bits)?;
+        let bits = matrix.iter().map(|&w| signed_bits(w)).max().unwrap_or(1);
+        Ok((LayerWeights { matrix, bias }, bits))
+    }
+
+    fn encode(&self, what: &'static str, values: &[f32], frac_bits: u32) -> Result<Vec<i64>, Fault> {
+        let width = self.lowered.architecture.width;
+        let fixed = FixedPoint { width, frac_bits };
+        let encode = |(index, &value): (usize, &f32)| match fixed.encode(value.into()) {
+            Ok(word) => Ok(width.to_signed(word)),
+            Err(_) => {
+                Err(Fault::DoesNotFit { what, index, value: value.into(), width: width.bits(), frac_bits })
+            }
+        };
+        values.iter().enumerate().map(encode).collect()
+    }
+}
+
+/// The mean over `window` at scale f.
+fn average(window: Window, frac_bits: u32) -> Result<LayerOp, Fault> {
+    let n = window.area() as u64;
+    if n.is_power_of_two() {
+        return Ok(LayerOp::AvgPool { window, multiplier: 1, shift: n.trailing_zeros() });
+    }
+    // n is no power of two, so 2^f / n is never halfway between integers. f ≤ 30: nothing overflows.
+    let multiplier = ((1u64 << frac_bits) + n / 2) / n;
+    if multiplier == 0 {
+        return Err(Fault::AverageVanishes { window: n, frac_bits });
+    }
+    Ok(LayerOp::AvgPool { window, multiplier: multiplier as i64, shift: frac_bits })
 }

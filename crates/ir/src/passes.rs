@@ -1,10 +1,61 @@
-use crate::{Error, Graph};
+use crate::{Error, Graph, Node, NodeId, Op, Window};
 
-/// Folds batch norms.
+/// The same function without a batch norm: each is folded into the conv or linear layer it reads or, where it
+/// reads something else or something that others read too, becomes a depthwise 1x1 conv.
+///
+/// ```
+/// use copriv_ir::{GraphBuilder, Op, Shape, fold_batch_norm};
+/// let mut net = GraphBuilder::new("tiny", Shape::vector(1))?;
+/// let x = net.linear("fc", net.input(), vec![3.0], vec![1.0])?;
+/// let x = net.batch_norm("bn", x, vec![2.0], vec![0.5])?;
+/// let folded = fold_batch_norm(&net.finish(x)?)?;
+/// assert_eq!(folded.nodes[1].op, Op::Linear { outputs: 1, weight: vec![6.0], bias: vec![2.5] });
+/// # Ok::<(), copriv_ir::Error>(())
+/// ```
 ///
 /// # Errors
-/// [`Error`] when the graph is not valid.
+/// [`Error`] when the graph is not valid, or a folded weight is too large for an `f32`.
 pub fn fold_batch_norm(graph: &Graph) -> Result<Graph, Error> {
     graph.validate()?;
-    Ok(graph.clone())
+    let mut readers = vec![0usize; graph.nodes.len()];
+    graph.nodes.iter().flat_map(|node| &node.inputs).for_each(|input| readers[input.0] += 1);
+
+    let mut folded = Graph { name: graph.name.clone(), nodes: Vec::with_capacity(graph.nodes.len()) };
+    // Where the value of each old node is found.
+    let mut new_id: Vec<NodeId> = Vec::with_capacity(graph.nodes.len());
+    for node in &graph.nodes {
+        let inputs: Vec<NodeId> = node.inputs.iter().map(|input| new_id[input.0]).collect();
+        let op = match &node.op {
+            Op::BatchNorm { scale, shift } => {
+                if readers[node.inputs[0].0] == 1
+                    && fold_into(&mut folded.nodes[inputs[0].0].op, scale, shift)
+                {
+                    new_id.push(inputs[0]);
+                    continue;
+                }
+                let window = Window::square(1, 1, 0);
+                let channels = scale.len();
+                let (weight, bias) = (scale.clone(), shift.clone());
+                Op::Conv { window, groups: channels, out_channels: channels, weight, bias }
+            }
+            op => op.clone(),
+        };
+        new_id.push(NodeId(folded.nodes.len()));
+        folded.nodes.push(Node { name: node.name.clone(), op, inputs, shape: node.shape });
+    }
+    folded.validate()?;
+    Ok(folded)
+}
+
+/// Scales and shifts the output channels of a conv or linear layer; false for any other node.
+fn fold_into(op: &mut Op, scale: &[f32], shift: &[f32]) -> bool {
+    let (Op::Conv { weight, bias, .. } | Op::Linear { weight, bias, .. }) = op else { return false };
+    let row = weight.len() / scale.len();
+    for (row, &scale) in weight.chunks_mut(row).zip(scale) {
+        row.iter_mut().for_each(|w| *w *= scale);
+    }
+    for ((bias, &scale), &shift) in bias.iter_mut().zip(scale).zip(shift) {
+        *bias = (f64::from(*bias) * f64::from(scale) + f64::from(shift)) as f32;
+    }
+    true
 }
