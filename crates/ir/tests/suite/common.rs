@@ -1,0 +1,30 @@
+//! A network with every kind of layer.
+
+use copriv_ir::{Error, Graph, GraphBuilder, LowerOptions, Lowered, Shape, Window, lower};
+use copriv_ring::Width;
+
+pub const OPTIONS: LowerOptions = LowerOptions { width: Width::of(41), frac_bits: 12 };
+
+pub fn every_layer() -> Result<Graph, Error> {
+    let mut net = GraphBuilder::new("every layer", Shape::new(2, 7, 6))?;
+    let x = net.conv("conv", net.input(), Window::square(3, 1, 1), 1, vec![0.25; 4 * 2 * 9], vec![0.5; 4])?;
+    let bn = net.batch_norm("bn", x, vec![2.0; 4], vec![-1.0; 4])?;
+    let r = net.relu("relu", bn)?;
+    let d = net.conv("dw", r, Window::square(3, 1, 1), 4, vec![-0.125; 4 * 9], vec![0.0; 4])?;
+    let c = net.clip("relu6", d, 0.0, 6.0)?;
+    let a = net.add("add", c, r)?;
+    let h = net.clip("clip", a, -1.0, 1.0)?;
+    let cat = net.concat("concat", vec![h, a])?;
+    let uneven = Window { kernel: [2, 3], stride: [2, 1], padding: [1, 0, 0, 2] };
+    let m = net.max_pool("maxpool", cat, uneven)?;
+    let p = net.avg_pool("avgpool", m, Window::square(2, 2, 0))?;
+    let n = net.batch_norm("alone", p, vec![0.5; 8], vec![0.0; 8])?;
+    let g = net.global_avg_pool("gap", n)?;
+    let f = net.flatten("flatten", g)?;
+    let y = net.linear("fc", f, vec![1.0; 3 * 8], vec![0.0; 3])?;
+    net.finish(y)
+}
+
+pub fn lowered() -> Result<Lowered, Error> {
+    lower(&every_layer()?, OPTIONS)
+}

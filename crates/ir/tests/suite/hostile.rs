@@ -1,0 +1,159 @@
+//! An architecture is what a peer sends: it is refused or it is well-formed, and nothing panics.
+
+use copriv_ir::{Architecture, LayerOp, Shape};
+use proptest::prelude::*;
+use serde_json::Value;
+
+fn architecture() -> Architecture {
+    crate::common::lowered().expect("the network is valid").architecture
+}
+
+fn parse(json: &str) -> Option<Architecture> {
+    serde_json::from_str(json).ok()
+}
+
+/// What a user of an accepted architecture relies on.
+fn is_well_formed(net: &Architecture) {
+    let last = net.last_use();
+    assert_eq!(last.len(), net.layers.len());
+    assert_eq!(net.input_shape(), net.layers[0].shape);
+    assert!(!net.output_shape().is_empty());
+    for (index, layer) in net.layers.iter().enumerate() {
+        assert!(last[index] >= index);
+        assert!(layer.shape.check().is_ok());
+        assert!(layer.frac_bits < net.width.bits());
+        assert_eq!(layer.op == LayerOp::Input, index == 0);
+        assert!(layer.inputs.iter().all(|&input| input < index && last[input] >= index));
+        assert!(layer.op.matrix_shape().is_none_or(|[rows, cols]| rows * cols < 1 << 31));
+    }
+}
+
+#[test]
+fn json_round_trip() {
+    let net = architecture();
+    let json = serde_json::to_string(&net).expect("serialises");
+    let back = parse(&json).expect("parses");
+    assert_eq!(back, net);
+    assert_eq!(back.validate(), Ok(()));
+    is_well_formed(&back);
+}
+
+#[test]
+fn every_kind_is_there() {
+    let mut kinds: Vec<_> = architecture().layers.iter().map(|layer| layer.op.kind()).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    let all = [
+        "add", "avgpool", "clip", "concat", "conv", "flatten", "input", "linear", "maxpool", "relu", "relu6",
+        "truncate",
+    ];
+    assert_eq!(kinds, all);
+}
+
+#[test]
+fn widths_are_checked_on_parse() {
+    let json = serde_json::to_string(&architecture()).expect("serialises");
+    for width in ["0", "65", "-1", "4294967296", "\"41\"", "null"] {
+        assert_eq!(parse(&json.replacen("\"width\":41", &format!("\"width\":{width}"), 1)), None);
+    }
+}
+
+#[test]
+fn every_single_lie_is_refused() {
+    let good = architecture();
+    let refused = |what: &str, change: &dyn Fn(&mut Architecture)| {
+        let mut net = good.clone();
+        change(&mut net);
+        assert!(net.validate().is_err(), "{what}");
+    };
+    refused("no layer", &|net| net.layers.clear());
+    refused("no input", &|net| drop(net.layers.remove(0)));
+    refused("scale beyond the ring", &|net| net.frac_bits = 41);
+    refused("control characters", &|net| net.name = "\u{7}".into());
+    refused("5000 layers", &|net| net.layers = vec![net.layers[0].clone(); 5000]);
+    for at in 0..good.layers.len() {
+        refused("shape", &|net| net.layers[at].shape = Shape::new(usize::MAX, usize::MAX, usize::MAX));
+        refused("empty shape", &|net| net.layers[at].shape.width = 0);
+        refused("itself", &|net| net.layers[at].inputs = vec![at]);
+        refused("forward", &|net| net.layers[at].inputs = vec![at + 1]);
+        refused("nowhere", &|net| net.layers[at].inputs = vec![usize::MAX]);
+        refused("too many operands", &|net| net.layers[at].inputs = vec![0; 5000]);
+        refused("scale", &|net| net.layers[at].frac_bits = 64);
+        if at > 0 {
+            refused("shape", &|net| net.layers[at].shape.channels += 1);
+            refused("second input", &|net| net.layers[at].op = LayerOp::Input);
+            refused("no operand", &|net| net.layers[at].inputs.clear());
+        }
+        refused("numbers", &|net| match &mut net.layers[at].op {
+            LayerOp::Input => net.layers[at].inputs = vec![0],
+            LayerOp::Conv(g) => g.in_channels = 0,
+            LayerOp::Linear { weight_bits, .. } => *weight_bits = 0,
+            LayerOp::Truncate { shift } => *shift = u32::MAX,
+            LayerOp::Clip { low, .. } => *low = i64::MIN,
+            LayerOp::AvgPool { multiplier, .. } => *multiplier = -1,
+            LayerOp::MaxPool(window) => window.padding = [usize::MAX; 4],
+            _ => net.layers[at].name = "\n".into(),
+        });
+    }
+}
+
+/// Replaces the `n`-th value of the tree, counted in depth-first order; false when there are fewer.
+fn replace(tree: &mut Value, n: &mut usize, new: &Value) -> bool {
+    if *n == 0 {
+        *tree = new.clone();
+        return true;
+    }
+    *n -= 1;
+    match tree {
+        Value::Array(items) => items.iter_mut().any(|item| replace(item, n, new)),
+        Value::Object(items) => items.values_mut().any(|item| replace(item, n, new)),
+        _ => false,
+    }
+}
+
+fn hostile_value() -> impl Strategy<Value = Value> {
+    let number = prop_oneof![
+        (0..70u64).prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        Just(Value::from(u64::MAX)),
+        Just(Value::from(i64::MIN)),
+        (0..64u32).prop_map(|bit| Value::from(1u64 << bit)),
+    ];
+    prop_oneof![
+        8 => number,
+        1 => Just(Value::Null),
+        1 => Just(Value::Array(vec![])),
+        1 => prop::collection::vec(0..40u64, 0..5).prop_map(Value::from),
+        1 => Just(Value::from("relu")),
+        1 => Just(Value::from("add")),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn mutated_values(changes in prop::collection::vec((0..500usize, hostile_value()), 1..4)) {
+        let mut tree = serde_json::to_value(architecture()).expect("serialises");
+        for (mut n, value) in changes {
+            replace(&mut tree, &mut n, &value);
+        }
+        if let Some(net) = parse(&tree.to_string()) && net.validate().is_ok() {
+            is_well_formed(&net);
+        }
+    }
+
+    #[test]
+    fn mutated_bytes(changes in prop::collection::vec((any::<prop::sample::Index>(), b' '..b'~'), 1..4)) {
+        let mut json = serde_json::to_vec(&architecture()).expect("serialises");
+        for (at, byte) in changes {
+            let at = at.index(json.len());
+            json[at] = byte;
+        }
+        let parsed: Result<Architecture, _> = serde_json::from_slice(&json);
+        if let Ok(net) = parsed && net.validate().is_ok() {
+            is_well_formed(&net);
+        }
+    }
+}

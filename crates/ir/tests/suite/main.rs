@@ -1,0 +1,6 @@
+//! The tests of `copriv-ir`.
+
+mod common;
+mod hostile;
+mod lower;
+mod shapes;
