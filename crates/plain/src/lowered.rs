@@ -1,0 +1,167 @@
+use crate::Error;
+use crate::kernel::{self, Scalar};
+use copriv_ir::{Layer, LayerOp, LayerWeights, Lowered, Shape};
+use copriv_ring::{RingVec, Width};
+
+/// The output of every layer, the input first and the network's output last. `input` is in the order channel,
+/// row, column, at scale `frac_bits` of the architecture.
+///
+/// ```
+/// use copriv_ir::{GraphBuilder, LowerOptions, Shape, lower};
+/// use copriv_ring::{RingVec, Width};
+/// let mut net = GraphBuilder::new("tiny", Shape::vector(2))?;
+/// let x = net.linear("fc", net.input(), vec![0.5, -1.0], vec![0.25])?;
+/// let width = Width::of(32);
+/// let lowered = lower(&net.finish(x)?, LowerOptions { width, frac_bits: 8 })?;
+/// let layers = copriv_plain::evaluate(&lowered, &RingVec::from_signed(width, &[256, 100]))?;
+/// assert_eq!(layers[1].to_signed(), [(128 - 100 + 64) << 8]); // fc, at scale 16
+/// assert_eq!(layers[2].to_signed(), [92]); // fc/truncate
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// [`Error`] when the network is not valid or the input does not fit it.
+pub fn evaluate(net: &Lowered, input: &RingVec) -> Result<Vec<RingVec>, Error> {
+    check(net, input)?;
+    let width = net.architecture.width;
+    let values = run(&Ring(width), net, input.words().to_vec(), true, |_, _, _| {});
+    Ok(values.into_iter().map(|words| RingVec::from_words(width, words)).collect())
+}
+
+/// The network's output only; every other value is dropped after its last use.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn evaluate_output(net: &Lowered, input: &RingVec) -> Result<RingVec, Error> {
+    check(net, input)?;
+    let width = net.architecture.width;
+    let mut values = run(&Ring(width), net, input.words().to_vec(), false, |_, _, _| {});
+    // A valid network has a layer.
+    Ok(RingVec::from_words(width, values.pop().unwrap_or_default()))
+}
+
+/// The index of the largest element, taken as signed, and the first of them; none without elements.
+///
+/// ```
+/// use copriv_ring::{RingVec, Width};
+/// let logits = RingVec::from_signed(Width::of(8), &[-128, 3, -1, 3]);
+/// assert_eq!(copriv_plain::argmax(&logits), Some(1));
+/// ```
+pub fn argmax(values: &RingVec) -> Option<usize> {
+    let signed = values.to_signed();
+    (0..signed.len()).reduce(|best, i| if signed[i] > signed[best] { i } else { best })
+}
+
+pub(crate) fn check(net: &Lowered, input: &RingVec) -> Result<(), Error> {
+    net.validate()?;
+    let (expected, got) = (net.architecture.width, input.width());
+    if expected != got {
+        return Err(Error::InputWidth { expected, got });
+    }
+    let (expected, got) = (net.architecture.input_shape(), input.len());
+    if expected.len() != got {
+        return Err(Error::InputLength { expected, got });
+    }
+    Ok(())
+}
+
+/// What a lowered network is computed with: the ring, or integers that do not wrap.
+pub(crate) trait Numbers: Sync {
+    type T: Scalar;
+    /// The integer `value`.
+    fn constant(&self, value: i64) -> Self::T;
+    /// a - b.
+    fn sub(&self, a: Self::T, b: Self::T) -> Self::T;
+    /// floor(x / 2^shift).
+    fn floor_shift(&self, x: Self::T, shift: u32) -> Self::T;
+    /// The larger one, as integers.
+    fn max(&self, a: Self::T, b: Self::T) -> Self::T;
+    /// The number that the result of sums and products stands for.
+    fn reduce(&self, x: Self::T) -> Self::T;
+}
+
+/// Z_{2^l} on canonical words.
+struct Ring(Width);
+
+impl Numbers for Ring {
+    type T = u64;
+    fn constant(&self, value: i64) -> u64 {
+        self.0.from_signed(value)
+    }
+    fn sub(&self, a: u64, b: u64) -> u64 {
+        self.0.reduce(a.wrapping_sub(b))
+    }
+    fn floor_shift(&self, x: u64, shift: u32) -> u64 {
+        self.0.from_signed(self.0.to_signed(x) >> shift)
+    }
+    fn max(&self, a: u64, b: u64) -> u64 {
+        if self.0.to_signed(a) >= self.0.to_signed(b) { a } else { b }
+    }
+    fn reduce(&self, x: u64) -> u64 {
+        self.0.reduce(x)
+    }
+}
+
+/// Runs a valid network on an input of its size. `visit` sees each layer but the input, its operands and its
+/// output. Unless all are kept, values are emptied after their last use.
+pub(crate) fn run<N: Numbers>(
+    numbers: &N,
+    net: &Lowered,
+    input: Vec<N::T>,
+    keep: bool,
+    mut visit: impl FnMut(&Layer, &[&[N::T]], &[N::T]),
+) -> Vec<Vec<N::T>> {
+    let layers = &net.architecture.layers;
+    let last_use = net.architecture.last_use();
+    let mut values = vec![input];
+    for (index, layer) in layers.iter().enumerate().skip(1) {
+        let operands: Vec<&[N::T]> = layer.inputs.iter().map(|&i| values[i].as_slice()).collect();
+        let output = apply(numbers, layer, layers[layer.inputs[0]].shape, net.weights.get(index), &operands);
+        visit(layer, &operands, &output);
+        values.push(output);
+        if !keep {
+            let done = layer.inputs.iter().filter(|&&input| last_use[input] == index);
+            done.for_each(|&input| values[input] = Vec::new());
+        }
+    }
+    values
+}
+
+/// One layer of a valid network; `shape` is that of its first operand.
+fn apply<N: Numbers>(
+    n: &N,
+    layer: &Layer,
+    shape: Shape,
+    weights: Option<&LayerWeights>,
+    operands: &[&[N::T]],
+) -> Vec<N::T> {
+    let x = operands[0];
+    let one = n.constant(1);
+    let map = |f: &dyn Fn(N::T) -> N::T| x.iter().map(|&x| f(x)).collect();
+    let relu = |x| n.max(x, N::T::ZERO);
+    let (matrix, bias) = weights.map_or((&[][..], &[][..]), |w| (&w.matrix[..], &w.bias[..]));
+    let (weight, bias) = (|i: usize| n.constant(matrix[i]), |o: usize| n.constant(bias[o]));
+    let shapes = (shape, layer.shape);
+    let reduced = |values: Vec<N::T>| values.into_iter().map(|x| n.reduce(x)).collect();
+    match &layer.op {
+        LayerOp::Conv(g) => reduced(kernel::conv(x, shapes, &g.window, g.groups, weight, bias)),
+        LayerOp::Linear { outputs, .. } => reduced(kernel::linear(x, *outputs, weight, bias)),
+        &LayerOp::Truncate { shift } => map(&|x| n.floor_shift(x, shift)),
+        LayerOp::Relu => map(&relu),
+        &LayerOp::Clip { low, high } => {
+            let (low, high) = (n.constant(low), n.constant(high));
+            map(&|x| n.sub(low.mul_add(one, relu(n.sub(x, low))), relu(n.sub(x, high))))
+        }
+        LayerOp::MaxPool(window) => kernel::pool(x, shapes, window, |a, b| n.max(a, b)),
+        &LayerOp::AvgPool { ref window, multiplier, shift } => {
+            let sums = kernel::pool(x, shapes, window, |a, b| a.mul_add(one, b));
+            let multiplier = n.constant(multiplier);
+            let mean = |sum| n.floor_shift(n.reduce(N::T::ZERO.mul_add(multiplier, sum)), shift);
+            sums.into_iter().map(mean).collect()
+        }
+        LayerOp::Add => x.iter().zip(operands[1]).map(|(&a, &b)| n.reduce(a.mul_add(one, b))).collect(),
+        LayerOp::Concat => operands.concat(),
+        // The input is never computed.
+        LayerOp::Flatten | LayerOp::Input => x.to_vec(),
+    }
+}

@@ -1,0 +1,5 @@
+//! The tests of `copriv-plain`.
+
+mod conv;
+mod layers;
+mod random;
