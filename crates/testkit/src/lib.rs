@@ -1,1 +1,9 @@
-//! Two-party test harness: pairs, laws, ideal OT dealer, tampering, digests
+//! What the protocol crates' tests share: two parties in one process, ideal OT, tampering, digests.
+
+mod dealer;
+mod pair;
+mod tamper;
+
+pub use dealer::dealer;
+pub use pair::{Outcome, channel_pair, run_channels, run_pair, run_sessions};
+pub use tamper::{Recorded, Tamper, Tampering, record};

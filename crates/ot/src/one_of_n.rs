@@ -1,0 +1,239 @@
+//! 1-of-2^m OT on short messages, from KK13 or from m RCOTs.
+//!
+//! # Functionality
+//! Sender: a table of 2^m messages for each OT. Receiver: index c; output the message at c.
+//!
+//! # Protocol
+//! | step | sender (M)                     | wire          | receiver (c)            |
+//! |------|--------------------------------|---------------|-------------------------|
+//! | 1    | pads P[j] of every j           | ↔             | pad P[c]                |
+//! | 2    | `Y[j] = M[j] ⊕ P[j]`           | [`Table`] →   | `M[c] = Y[c] ⊕ P[c]`    |
+//!
+//! Pads from KK13 ([`kk13`]), or from m RCOTs with the bits of c as choices: P[j] = ⊕_b H(q_b ⊕ j_b·Δ) with a
+//! position-dependent tweak.
+//!
+//! # Cost
+//! [`cost`]: 2^m·n bits an OT on top of 256 bits (KK13) or m RCOTs.
+//!
+//! # Security
+//! That of the pads. From RCOTs: for j ≠ c at least one of the summed hashes is unknown to the receiver; each
+//! pad P[j] is expanded with j in its tweak, so that sums of pads do not cancel.
+//!
+//! # Reference
+//! CrypTFlow2 (CCS 2020), section 2.6; Naor, Pinkas (STOC 1999) for the RCOT form.
+//!
+//! # Deviations
+//! None.
+
+use crate::{RcotBackend, RcotReceiver, RcotSender, kk13};
+use copriv_bits::{BitVec, Block};
+use copriv_channel::{Channel, Cost};
+use copriv_prg::hash;
+use copriv_ring::Width;
+use copriv_wire::{Result, Role, messages};
+
+messages! {
+    /// The padded tables, 2^m messages an OT.
+    Table: Ring = 0x0260;
+}
+
+/// OTs whose tables go in one message.
+const CHUNK: usize = 4096;
+
+/// The largest m.
+pub const MAX_INDEX_BITS: u32 = 8;
+
+/// What 1-of-N OTs are made of, as far as costs need to know it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OneOfNBackend {
+    /// [`kk13`]: 256 bits an OT.
+    Kk13,
+    /// m RCOTs an OT.
+    Rcot,
+}
+
+/// The cost of `count` 1-of-2^`index_bits` OTs on messages of `width` bits.
+pub fn cost(
+    backend: OneOfNBackend,
+    rcot: RcotBackend,
+    sender: Role,
+    count: usize,
+    index_bits: u32,
+    width: Width,
+) -> Cost {
+    let pads = match backend {
+        OneOfNBackend::Kk13 => kk13::cost(sender, count),
+        OneOfNBackend::Rcot => rcot.cost_chosen(sender, count * index_bits as usize),
+    };
+    let table = |n: usize| match n {
+        0 => Cost::ZERO,
+        _ => Cost::message(sender, n << index_bits, width.bits()),
+    };
+    pads + table(CHUNK).repeat(count / CHUNK) + table(count % CHUNK)
+}
+
+/// The sender's source of pads.
+pub enum OneOfNSender {
+    /// KK13.
+    Kk13(Box<kk13::Kk13Sender>),
+    /// The RCOTs given at each call.
+    Rcot,
+}
+
+/// The receiver's source of pads.
+pub enum OneOfNReceiver {
+    /// KK13.
+    Kk13(Box<kk13::Kk13Receiver>),
+    /// The RCOTs given at each call.
+    Rcot,
+}
+
+impl OneOfNSender {
+    /// `count` OTs; `table(i, messages)` writes the 2^m canonical messages of OT i.
+    ///
+    /// # Errors
+    /// When the connection fails or the peer sends something else.
+    ///
+    /// # Panics
+    /// When `index_bits` is not in 1..=[`MAX_INDEX_BITS`].
+    pub fn send(
+        &mut self,
+        channel: &mut Channel,
+        rcot: &mut dyn RcotSender,
+        index_bits: u32,
+        width: Width,
+        count: usize,
+        mut table: impl FnMut(usize, &mut [u64]),
+    ) -> Result<()> {
+        assert!((1..=MAX_INDEX_BITS).contains(&index_bits), "1-of-2^m OT has 1 <= m <= 8");
+        let n = 1usize << index_bits;
+        let pads = match self {
+            Self::Kk13(kk13) => SenderPads::Kk13(kk13.extend(channel, n, count)?), // (1)
+            Self::Rcot => SenderPads::rcot(channel, rcot, index_bits, count)?,
+        };
+        let mut messages = vec![0; n * CHUNK.min(count)];
+        for start in (0..count).step_by(CHUNK) {
+            let end = count.min(start + CHUNK);
+            let messages = &mut messages[..(end - start) * n];
+            messages.chunks_exact_mut(n).enumerate().for_each(|(i, m)| table(start + i, m));
+            for (m, pad) in messages.iter_mut().zip(pads.range(start..end)) {
+                *m ^= width.reduce(pad.low()); // (2)
+            }
+            channel.send_words::<Table>(width, messages)?; // (2)
+        }
+        Ok(())
+    }
+}
+
+impl OneOfNReceiver {
+    /// One OT for each index: the chosen messages.
+    ///
+    /// # Errors
+    /// When the connection fails or the peer sends something else.
+    ///
+    /// # Panics
+    /// When `index_bits` is not in 1..=[`MAX_INDEX_BITS`].
+    pub fn receive(
+        &mut self,
+        channel: &mut Channel,
+        rcot: &mut dyn RcotReceiver,
+        index_bits: u32,
+        width: Width,
+        choices: &[u8],
+    ) -> Result<Vec<u64>> {
+        assert!((1..=MAX_INDEX_BITS).contains(&index_bits), "1-of-2^m OT has 1 <= m <= 8");
+        let n = 1usize << index_bits;
+        let pads = match self {
+            Self::Kk13(kk13) => kk13.extend(channel, choices)?, // (1)
+            Self::Rcot => receiver_rcot_pads(channel, rcot, index_bits, choices)?,
+        };
+        let mut open = Vec::with_capacity(choices.len());
+        let mut tables = vec![0; n * CHUNK.min(choices.len())];
+        for (choices, pads) in choices.chunks(CHUNK).zip(pads.chunks(CHUNK)) {
+            let tables = &mut tables[..choices.len() * n];
+            channel.recv_words::<Table>(width, tables)?; // (2)
+            for ((table, &choice), pad) in tables.chunks_exact(n).zip(choices).zip(pads) {
+                // Every entry is read: the choice is secret.
+                let chosen =
+                    (0u64..).zip(table).fold(0, |sum, (j, &y)| sum | y & equal_mask(j, choice.into()));
+                open.push(chosen ^ width.reduce(pad.low())); // (2)
+            }
+        }
+        Ok(open)
+    }
+}
+
+/// All ones if a = b, else zero, without a branch; for values below 2^63.
+fn equal_mask(a: u64, b: u64) -> u64 {
+    ((a ^ b).wrapping_sub(1) as i64 >> 63) as u64
+}
+
+enum SenderPads {
+    Kk13(kk13::SenderBatch),
+    /// Both hashes of each RCOT, m for each OT.
+    Rcot {
+        keys: Vec<[Block; 2]>,
+        index_bits: u32,
+    },
+}
+
+impl SenderPads {
+    fn rcot(channel: &mut Channel, rcot: &mut dyn RcotSender, index_bits: u32, count: usize) -> Result<Self> {
+        let keys = crate::rot::send(channel, rcot, count * index_bits as usize)?;
+        Ok(Self::Rcot { keys, index_bits })
+    }
+
+    fn range(&self, range: std::ops::Range<usize>) -> Vec<Block> {
+        match self {
+            Self::Kk13(batch) => batch.pads(range),
+            Self::Rcot { keys, index_bits } => {
+                let m = *index_bits as usize;
+                let first = range.start;
+                let mut pads: Vec<Block> = keys[range.start * m..range.end * m]
+                    .chunks_exact(m)
+                    .flat_map(|keys| {
+                        (0..1usize << m).map(move |j| {
+                            keys.iter().enumerate().fold(Block::ZERO, |sum, (b, key)| sum ^ key[j >> b & 1])
+                        })
+                    })
+                    .collect();
+                separate(&mut pads, first, m, None);
+                pads
+            }
+        }
+    }
+}
+
+fn receiver_rcot_pads(
+    channel: &mut Channel,
+    rcot: &mut dyn RcotReceiver,
+    index_bits: u32,
+    choices: &[u8],
+) -> Result<Vec<Block>> {
+    let m = index_bits as usize;
+    let bits = BitVec::from_fn(choices.len() * m, |i| choices[i / m] >> (i % m) & 1 == 1);
+    let keys = crate::rot::receive(channel, rcot, &bits)?;
+    let mut pads: Vec<Block> =
+        keys.chunks_exact(m).map(|keys| keys.iter().fold(Block::ZERO, |sum, &key| sum ^ key)).collect();
+    separate(&mut pads, 0, m, Some(choices));
+    Ok(pads)
+}
+
+/// Hashes each sum of keys once more under its index, so that the sums of a table are independent: they satisfy
+/// linear relations otherwise. With `choices` the pads are one for each OT, else 2^m.
+fn separate(pads: &mut [Block], first: usize, m: usize, choices: Option<&[u8]>) {
+    // The index goes into the block, the OT's number into the tweak.
+    match choices {
+        None => pads
+            .iter_mut()
+            .enumerate()
+            .for_each(|(i, pad)| *pad ^= Block::new(0, (i & ((1 << m) - 1)) as u64)),
+        Some(choices) => pads.iter_mut().zip(choices).for_each(|(pad, &c)| *pad ^= Block::new(0, c.into())),
+    }
+    let per = if choices.is_none() { 1 << m } else { 1 };
+    for (i, ot) in pads.chunks_exact_mut(per).enumerate() {
+        for pad in ot {
+            hash(std::slice::from_mut(pad), (first + i) as u64);
+        }
+    }
+}

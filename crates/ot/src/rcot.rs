@@ -1,0 +1,87 @@
+use crate::iknp;
+use copriv_bits::{BitVec, Block};
+use copriv_channel::{Channel, Cost};
+use copriv_wire::{Result, Role, messages};
+
+messages! {
+    /// e = b ⊕ c: what turns a random choice b into the real choice c.
+    Flips: Bits = 0x0201;
+}
+
+/// The sender's side of random correlated OT.
+pub trait RcotSender: Send {
+    /// Δ.
+    fn delta(&self) -> Block;
+
+    /// Fills `q` with fresh correlations on random choices of the receiver.
+    ///
+    /// # Errors
+    /// When the connection fails or the peer sends something else.
+    fn extend(&mut self, channel: &mut Channel, q: &mut [Block]) -> Result<()>;
+
+    /// Fills `q` with fresh correlations on the receiver's real choices c: t = q ⊕ c·Δ.
+    ///
+    /// # Errors
+    /// As [`extend`](Self::extend).
+    fn extend_chosen(&mut self, channel: &mut Channel, q: &mut [Block]) -> Result<()> {
+        self.extend(channel, q)?;
+        let flips = channel.recv_bits::<Flips>(q.len())?;
+        let delta = self.delta();
+        for (i, q) in q.iter_mut().enumerate() {
+            *q ^= delta.select(flips.bit(i));
+        }
+        Ok(())
+    }
+
+    /// Takes the next `count` hash tweaks; they never come again under this Δ.
+    fn take_tweaks(&mut self, count: usize) -> u64;
+}
+
+/// The receiver's side of random correlated OT.
+pub trait RcotReceiver: Send {
+    /// Fills `t` with fresh correlations and returns the random choices.
+    ///
+    /// # Errors
+    /// When the connection fails or the peer sends something else.
+    fn extend(&mut self, channel: &mut Channel, t: &mut [Block]) -> Result<BitVec>;
+
+    /// Fills `t` with fresh correlations on the given choices.
+    ///
+    /// # Errors
+    /// As [`extend`](Self::extend).
+    fn extend_chosen(&mut self, channel: &mut Channel, choices: &BitVec, t: &mut [Block]) -> Result<()> {
+        let random = self.extend(channel, t)?;
+        channel.send_bits::<Flips>(&(&random ^ choices))
+    }
+
+    /// Takes the next `count` hash tweaks, in step with the sender.
+    fn take_tweaks(&mut self, count: usize) -> u64;
+}
+
+/// The source of RCOTs, as far as costs need to know it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RcotBackend {
+    /// [`iknp`]: 128 bits an OT, choices for free.
+    Iknp,
+    /// An ideal dealer that both parties trust: for tests of what is built on top. No bytes; a real choice costs
+    /// one bit.
+    Ideal,
+}
+
+impl RcotBackend {
+    /// The cost of `count` RCOTs on random choices.
+    pub fn cost(self, sender: Role, count: usize) -> Cost {
+        match self {
+            Self::Iknp => iknp::cost(sender, count),
+            Self::Ideal => Cost::ZERO,
+        }
+    }
+
+    /// The cost of `count` RCOTs on the receiver's real choices.
+    pub fn cost_chosen(self, sender: Role, count: usize) -> Cost {
+        match self {
+            Self::Iknp => iknp::cost(sender, count),
+            Self::Ideal => Cost::message(sender.peer(), count, 1),
+        }
+    }
+}

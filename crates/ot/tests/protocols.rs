@@ -1,0 +1,210 @@
+//! Functionality and cost of every OT protocol, on the ideal dealer and on IKNP.
+
+use copriv_bits::{BitVec, Block};
+use copriv_ot::one_of_n::OneOfNBackend;
+use copriv_ot::{RcotBackend, base, chosen, cot, iknp, rot, triple};
+use copriv_prg::Prg;
+use copriv_ring::Width;
+use copriv_session::{Params, Session, setup_cost};
+use copriv_testkit::{channel_pair, run_channels, run_pair};
+use copriv_wire::{Result, Role};
+use proptest::prelude::*;
+
+const IKNP: Params = Params { rcot: RcotBackend::Iknp, one_of_n: OneOfNBackend::Rcot, digit_bits: 4 };
+const COUNTS: [usize; 7] = [1, 2, 127, 128, 129, 1000, 8192 + 77];
+
+fn prg(seed: u64) -> Prg {
+    Prg::from_seed(Block::new(seed, 99))
+}
+
+#[test]
+fn base_ot() {
+    let choices = prg(1).bits(128);
+    let (a, b) = copriv_channel::memory();
+    let receiver_choices = choices.clone();
+    let out = run_channels(
+        (a, b),
+        |c| base::receive(c, &mut prg(2), &receiver_choices),
+        |c| base::send(c, &mut prg(3), 128),
+    );
+    out.assert_cost(base::cost(Role::P1, 128));
+    let (keys, pairs) = (out.p0.unwrap(), out.p1.unwrap());
+    for (i, (key, pair)) in keys.iter().zip(&pairs).enumerate() {
+        assert!(*key == pair[choices.bit(i) as usize] && *key != pair[1 - choices.bit(i) as usize]);
+    }
+}
+
+#[test]
+fn setup_costs_what_it_says() {
+    for params in [IKNP, Params::CRYPTFLOW2] {
+        let (c0, c1) = channel_pair();
+        let (s0, s1) = std::thread::scope(|scope| {
+            let other = scope.spawn(move || Session::setup(c1, prg(1), params).unwrap());
+            (Session::setup(c0, prg(2), params).unwrap(), other.join().unwrap())
+        });
+        let cost = setup_cost(&params);
+        for (s, role) in [(s0, Role::P0), (s1, Role::P1)] {
+            let traffic = s.channel.traffic();
+            assert_eq!(traffic.sent, cost.bytes_from(role));
+            assert_eq!(traffic.received, cost.bytes_from(role.peer()));
+            assert_eq!(traffic.rounds, cost.rounds_of(role));
+        }
+    }
+}
+
+/// Runs a sender in one role and a receiver in the other, for both assignments.
+fn both_ways<A: Send, B: Send>(
+    params: Params,
+    send: impl Fn(&mut Session) -> Result<A> + Sync,
+    receive: impl Fn(&mut Session) -> Result<B> + Sync,
+    check: impl Fn(A, B),
+    cost: impl Fn(Role) -> copriv_channel::Cost,
+) {
+    let out = run_pair(params, 5, |s| send(s), |s| receive(s));
+    out.assert_cost(cost(Role::P0));
+    check(out.p0, out.p1);
+    let out = run_pair(params, 6, |s| receive(s), |s| send(s));
+    out.assert_cost(cost(Role::P1));
+    check(out.p1, out.p0);
+}
+
+#[test]
+fn rcot_is_correlated() {
+    for params in [IKNP, Params::IDEAL] {
+        for n in COUNTS {
+            let choices = prg(n as u64).bits(n);
+            both_ways(
+                params,
+                |s| {
+                    let mut q = vec![Block::ZERO; n];
+                    s.rcot_sender.extend_chosen(&mut s.channel, &mut q)?;
+                    let mut again = vec![Block::ZERO; 2];
+                    s.rcot_sender.extend(&mut s.channel, &mut again)?;
+                    q.extend(again);
+                    Ok((q, s.rcot_sender.delta()))
+                },
+                |s| {
+                    let mut t = vec![Block::ZERO; n];
+                    s.rcot_receiver.extend_chosen(&mut s.channel, &choices, &mut t)?;
+                    let mut again = vec![Block::ZERO; 2];
+                    let random = s.rcot_receiver.extend(&mut s.channel, &mut again)?;
+                    t.extend(again);
+                    Ok((t, BitVec::concat([&choices, &random])))
+                },
+                |(q, delta), (t, c)| {
+                    assert!((0..n + 2).all(|i| t[i] == q[i] ^ delta.select(c.bit(i))));
+                    assert!(q.windows(2).all(|w| w[0] != w[1]));
+                },
+                |sender| params.rcot.cost_chosen(sender, n) + params.rcot.cost(sender, 2),
+            );
+        }
+    }
+    assert_eq!(iknp::cost(Role::P0, 10_000).bytes(), 160_000 + 2 * 8);
+}
+
+#[test]
+fn random_ot_gives_the_chosen_key() {
+    for n in COUNTS {
+        let choices = prg(n as u64).bits(n);
+        both_ways(
+            IKNP,
+            |s| rot::send(&mut s.channel, s.rcot_sender.as_mut(), n),
+            |s| rot::receive(&mut s.channel, s.rcot_receiver.as_mut(), &choices),
+            |pairs, keys| {
+                for i in 0..n {
+                    assert!(keys[i] == pairs[i][choices.bit(i) as usize]);
+                    assert!(keys[i] != pairs[i][1 - choices.bit(i) as usize]);
+                }
+            },
+            |sender| IKNP.rcot.cost_chosen(sender, n),
+        );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn cot_is_a_product(bits in 1u32..=64, per in 1usize..7, n in 1usize..300, seed: u64) {
+        let width = Width::of(bits);
+        let (choices, d) = (prg(seed).bits(n), prg(seed ^ 1).ring(width, n * per));
+        for params in [IKNP, Params::IDEAL] {
+            both_ways(
+                params,
+                |s| cot::send(&mut s.channel, s.rcot_sender.as_mut(), per, &d),
+                |s| cot::receive(&mut s.channel, s.rcot_receiver.as_mut(), width, per, &choices),
+                |sent, got| {
+                    let sum = &sent + &got;
+                    for (i, &x) in sum.words().iter().enumerate() {
+                        assert_eq!(x, d.words()[i] * choices.bit(i / per));
+                    }
+                },
+                |sender| cot::cost(params.rcot, sender, n, per, width),
+            );
+        }
+    }
+
+    #[test]
+    fn chosen_ot_transfers_the_chosen(bits in 1u32..=64, n in 1usize..300, seed: u64) {
+        let width = Width::of(bits);
+        let (choices, m) = (prg(seed).bits(n), [1, 2].map(|i| prg(seed ^ i).ring(width, n)));
+        both_ways(
+            IKNP,
+            |s| chosen::send(&mut s.channel, s.rcot_sender.as_mut(), [&m[0], &m[1]]),
+            |s| chosen::receive(&mut s.channel, s.rcot_receiver.as_mut(), width, &choices),
+            |(), got| assert!((0..n).all(|i| got.words()[i] == m[choices.bit(i) as usize].words()[i])),
+            |sender| chosen::cost(IKNP.rcot, sender, n, width),
+        );
+    }
+
+    #[test]
+    fn one_of_n_transfers_the_chosen(m in 1u32..=8, bits in 1u32..=64, n in 1usize..300, seed: u64) {
+        let width = Width::of(bits);
+        let choices: Vec<u8> = prg(seed).words(n).iter().map(|w| (w & ((1 << m) - 1)) as u8).collect();
+        let tables = prg(seed ^ 1).ring(width, n << m);
+        for params in [Params::CRYPTFLOW2, IKNP, Params::IDEAL] {
+            both_ways(
+                params,
+                |s| s.one_of_n_send(m, width, n, |i, t| t.copy_from_slice(&tables.words()[i << m..][..1 << m])),
+                |s| s.one_of_n_receive(m, width, &choices),
+                |(), got| {
+                    for i in 0..n {
+                        assert_eq!(got[i], tables.words()[(i << m) + usize::from(choices[i])]);
+                    }
+                },
+                |sender| params.one_of_n_cost(sender, n, m, width),
+            );
+        }
+    }
+}
+
+#[test]
+fn large_one_of_n_batches() {
+    for n in [4096usize, 4097, 10_000] {
+        let choices: Vec<u8> = (0..n).map(|i| (i * 7 % 16) as u8).collect();
+        both_ways(
+            Params::CRYPTFLOW2,
+            |s| {
+                s.one_of_n_send(4, Width::of(2), n, |i, t| {
+                    t.iter_mut().enumerate().for_each(|(j, m)| *m = (i * j) as u64 & 3);
+                })
+            },
+            |s| s.one_of_n_receive(4, Width::of(2), &choices),
+            |(), got| assert!((0..n).all(|i| got[i] == (i * usize::from(choices[i])) as u64 & 3)),
+            |sender| Params::CRYPTFLOW2.one_of_n_cost(sender, n, 4, Width::of(2)),
+        );
+    }
+}
+
+#[test]
+fn triples_multiply() {
+    for n in [1usize, 2, 63, 1001] {
+        for params in [Params::CRYPTFLOW2, Params::IDEAL] {
+            let out = run_pair(params, 3, |s| s.bit_triples(n), |s| s.bit_triples(n));
+            out.assert_cost(triple::cost(params.one_of_n, params.rcot, Role::P0, n));
+            let (x, y) = (&out.p0, &out.p1);
+            let (a, b, c) = (&x.a ^ &y.a, &x.b ^ &y.b, &x.c ^ &y.c);
+            assert_eq!(&a & &b, c);
+        }
+    }
+}

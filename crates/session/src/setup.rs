@@ -1,0 +1,137 @@
+//! The set-up of a session: 128 base OTs, from which everything else is bootstrapped.
+//!
+//! # Functionality
+//! OT extension in both directions, with fresh secrets.
+//!
+//! # Protocol
+//! | step | P0                                  | wire | P1                                  |
+//! |------|-------------------------------------|------|-------------------------------------|
+//! | 1    | base OTs, receiver with Δ0          | ↔    | base OTs, sender                    |
+//! | 2    | IKNP sender: 128 ROTs               | ↔    | IKNP receiver with Δ1               |
+//! | 3    | IKNP receiver: 256 ROTs with s0     | ↔    | IKNP sender                         |
+//! | 4    | IKNP sender: 256 ROTs               | ↔    | IKNP receiver with s1               |
+//! | 5    | KK13 of both directions             | ↔    | KK13 of both directions             |
+//!
+//! # Cost
+//! [`setup_cost`].
+//!
+//! # Security
+//! Random OTs are sound seeds of another OT extension (composition of semi-honest protocols). Δ0, Δ1, s0, s1 are
+//! independent and of this session alone.
+//!
+//! # Reference
+//! Beaver: Correlated pseudorandomness and the complexity of private computations (STOC 1996).
+//!
+//! # Deviations
+//! Steps 3 to 5 only where KK13 is used.
+
+use crate::{Params, Session};
+use copriv_bits::{BitVec, Block};
+use copriv_channel::{Channel, Cost};
+use copriv_ot::iknp::{self, IknpReceiver, IknpSender};
+use copriv_ot::kk13::{self, Kk13Receiver, Kk13Sender};
+use copriv_ot::one_of_n::{OneOfNBackend, OneOfNReceiver, OneOfNSender};
+use copriv_ot::{RcotBackend, RcotReceiver, RcotSender, base, rot};
+use copriv_prg::Prg;
+use copriv_wire::{Result, Role};
+
+impl Session {
+    /// Sets up the OTs that `params` names over a fresh channel.
+    ///
+    /// # Errors
+    /// When the connection fails or the peer sends something else.
+    ///
+    /// # Panics
+    /// When `params` asks for the ideal dealer, which needs both parties in one process (see the test kit).
+    pub fn setup(mut channel: Channel, mut prg: Prg, params: Params) -> Result<Self> {
+        assert!(params.rcot == RcotBackend::Iknp, "the ideal dealer is for tests");
+        let (mut rcot_sender, mut rcot_receiver) = iknp_both(&mut channel, &mut prg)?;
+        let (one_of_n_sender, one_of_n_receiver) = match params.one_of_n {
+            OneOfNBackend::Rcot => (OneOfNSender::Rcot, OneOfNReceiver::Rcot),
+            OneOfNBackend::Kk13 => kk13_both(&mut channel, &mut prg, &mut rcot_sender, &mut rcot_receiver)?,
+        };
+        Ok(Self {
+            channel,
+            prg,
+            rcot_sender: Box::new(rcot_sender),
+            rcot_receiver: Box::new(rcot_receiver),
+            one_of_n_sender,
+            one_of_n_receiver,
+            params,
+        })
+    }
+
+    /// A session whose OTs exist already.
+    pub fn from_parts(
+        channel: Channel,
+        prg: Prg,
+        params: Params,
+        rcot: (Box<dyn RcotSender>, Box<dyn RcotReceiver>),
+        one_of_n: (OneOfNSender, OneOfNReceiver),
+    ) -> Self {
+        let (rcot_sender, rcot_receiver) = rcot;
+        let (one_of_n_sender, one_of_n_receiver) = one_of_n;
+        Self { channel, prg, rcot_sender, rcot_receiver, one_of_n_sender, one_of_n_receiver, params }
+    }
+}
+
+/// The cost of [`Session::setup`].
+pub fn setup_cost(params: &Params) -> Cost {
+    let rot = |sender, count| iknp::cost(sender, count);
+    match (params.rcot, params.one_of_n) {
+        (RcotBackend::Ideal, _) => Cost::ZERO,
+        (RcotBackend::Iknp, one_of_n) => {
+            let both = base::cost(Role::P1, iknp::BASE_OTS) + rot(Role::P0, iknp::BASE_OTS);
+            match one_of_n {
+                OneOfNBackend::Rcot => both,
+                OneOfNBackend::Kk13 => {
+                    both + rot(Role::P1, kk13::BASE_OTS)
+                        + rot(Role::P0, kk13::BASE_OTS)
+                        + kk13::setup_cost(Role::P0).beside(kk13::setup_cost(Role::P1))
+                }
+            }
+        }
+    }
+}
+
+fn iknp_both(channel: &mut Channel, prg: &mut Prg) -> Result<(IknpSender, IknpReceiver)> {
+    let delta = prg.block();
+    let delta_bits = BitVec::from_words(delta.words().to_vec(), 128);
+    match channel.role() {
+        Role::P0 => {
+            let keys = base::receive(channel, prg, &delta_bits)?; // (1)
+            let mut sender = IknpSender::new(delta, &keys);
+            let pairs = rot::send(channel, &mut sender, iknp::BASE_OTS)?; // (2)
+            Ok((sender, IknpReceiver::new(&pairs, prg.child())))
+        }
+        Role::P1 => {
+            let pairs = base::send(channel, prg, iknp::BASE_OTS)?; // (1)
+            let mut receiver = IknpReceiver::new(&pairs, prg.child());
+            let keys = rot::receive(channel, &mut receiver, &delta_bits)?; // (2)
+            Ok((IknpSender::new(delta, &keys), receiver))
+        }
+    }
+}
+
+fn kk13_both(
+    channel: &mut Channel,
+    prg: &mut Prg,
+    sender: &mut IknpSender,
+    receiver: &mut IknpReceiver,
+) -> Result<(OneOfNSender, OneOfNReceiver)> {
+    let s = [prg.block(), prg.block()];
+    let s_bits = BitVec::from_words(s.iter().flat_map(|b: &Block| b.words()).collect(), kk13::BASE_OTS);
+    let (keys, pairs) = match channel.role() {
+        Role::P0 => {
+            let keys = rot::receive(channel, receiver, &s_bits)?; // (3)
+            (keys, rot::send(channel, sender, kk13::BASE_OTS)?) // (4)
+        }
+        Role::P1 => {
+            let pairs = rot::send(channel, sender, kk13::BASE_OTS)?; // (3)
+            (rot::receive(channel, receiver, &s_bits)?, pairs) // (4)
+        }
+    };
+    let kk13_receiver = Kk13Receiver::setup(channel, &pairs, prg)?; // (5)
+    let kk13_sender = Kk13Sender::setup(channel, s, &keys)?; // (5)
+    Ok((OneOfNSender::Kk13(Box::new(kk13_sender)), OneOfNReceiver::Kk13(Box::new(kk13_receiver))))
+}
