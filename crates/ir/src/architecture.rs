@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub struct Architecture {
     /// For reports.
     pub name: String,
-    /// l: all values live in Z_{2^l}.
+    /// l, at least 2: all values live in Z_{2^l}.
     #[serde(with = "width_bits")]
     pub width: Width,
     /// f: the scale of the input.
@@ -104,8 +104,8 @@ pub struct ConvGeometry {
 }
 
 impl ConvGeometry {
-    /// Multiplications per output: in_channels / groups * kernel height * kernel width, the rows of the im2col
-    /// matrix of one group.
+    /// Multiplications per output: in_channels / groups * kernel height * kernel width, the rows of the
+    /// im2col matrix of one group.
     pub const fn taps(&self) -> usize {
         let per_group = match self.in_channels.checked_div(self.groups) {
             Some(channels) => channels,
@@ -204,8 +204,9 @@ impl Architecture {
         if self.layers.len() > MAX_NODES {
             return Err(Error::Network(Fault::TooLarge { what: "layers", limit: MAX_NODES as u64 }));
         }
-        check_range("number of fraction bits", self.frac_bits.into(), 0, self.width.bits() as i64 - 1)
-            .map_err(Error::Network)?;
+        let bits = self.width.bits().into();
+        check_range("width of the ring", bits, 2, 64).map_err(Error::Network)?;
+        check_range("number of fraction bits", self.frac_bits.into(), 0, bits - 1).map_err(Error::Network)?;
         let mut totals = Totals::default();
         for (index, layer) in self.layers.iter().enumerate() {
             totals = self.check_layer(index, layer, totals).map_err(|fault| fault.at(&layer.name))?;

@@ -157,7 +157,8 @@ pub enum Fault {
     },
     /// A weight that does not fit the ring at its scale.
     #[error(
-        "element {index} of the {what} is {value}; it does not fit {width} bits with {frac_bits} fraction bits: choose a larger width or fewer fraction bits"
+        "element {index} of the {what} is {value}; it does not fit {width} bits with {frac_bits} fraction \
+         bits: choose a larger width or fewer fraction bits"
     )]
     DoesNotFit {
         /// Which parameter.

@@ -19,10 +19,10 @@ const INTEGER_BITS: u32 = 4;
 
 /// Lowers a graph to fixed point.
 ///
-/// Batch norms are folded. Weights are rounded to scale f, biases to scale 2f, ties away from zero. After every
-/// conv and linear layer a [`LayerOp::Truncate`] called `<layer>/truncate` brings the result back to scale f, so
-/// that all other layers work at scale f. A mean over n elements is a sum, shifted where n is a power of two, and
-/// otherwise multiplied by round(2^f / n) and shifted by f.
+/// Batch norms are folded. Weights are rounded to scale f, biases to scale 2f, ties away from zero. After
+/// every conv and linear layer a [`LayerOp::Truncate`] called `<layer>/truncate` brings the result back to
+/// scale f, so that all other layers work at scale f. A mean over n elements is a sum, shifted where n is a
+/// power of two, and otherwise multiplied by round(2^f / n) and shifted by f.
 ///
 /// ```
 /// use copriv_ir::{GraphBuilder, LowerOptions, Shape, lower};
@@ -36,8 +36,8 @@ const INTEGER_BITS: u32 = 4;
 /// ```
 ///
 /// # Errors
-/// [`Error`] when the graph is not valid, the fraction bits leave no room in the width, or a weight, bias or bound
-/// does not fit the width at its scale.
+/// [`Error`] when the graph is not valid, the fraction bits leave no room in the width, or a weight, bias or
+/// bound does not fit the width at its scale.
 pub fn lower(graph: &Graph, options: LowerOptions) -> Result<Lowered, Error> {
     let LowerOptions { width, frac_bits } = options;
     let least = frac_bits.saturating_mul(2).saturating_add(INTEGER_BITS);

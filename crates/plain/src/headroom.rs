@@ -12,8 +12,9 @@ pub struct Headroom {
     pub layer: String,
     /// [`LayerOp::kind`].
     pub kind: &'static str,
-    /// The largest absolute value of an integer that the layer computes, had nothing wrapped: outputs, and what
-    /// comes between: differences in a max pool or clip, products before an average is shifted. Exact up to 2^53.
+    /// The largest absolute value of an integer that the layer computes, had nothing wrapped: outputs, and
+    /// what comes between: differences in a max pool or clip, products before an average is shifted. Exact up
+    /// to 2^53.
     pub largest: f64,
     /// l.
     pub width: Width,
@@ -25,8 +26,8 @@ impl Headroom {
         self.largest < self.limit()
     }
 
-    /// log2(2^{l-1} / largest): by how many bits the values could grow; negative where they wrapped, infinite where
-    /// all were 0.
+    /// log2(2^{l-1} / largest): by how many bits the values could grow; negative where they wrapped, infinite
+    /// where all were 0.
     pub fn spare_bits(&self) -> f64 {
         self.limit().log2() - self.largest.log2()
     }
@@ -43,8 +44,8 @@ impl fmt::Display for Headroom {
     }
 }
 
-/// The headroom of every layer on one input, evaluated without wrapping. One input proves nothing about others: use
-/// several, and leave a few bits.
+/// The headroom of every layer on one input, evaluated without wrapping. One input proves nothing about
+/// others: use several, and leave a few bits.
 ///
 /// ```
 /// use copriv_ir::{GraphBuilder, LowerOptions, Shape, lower};

@@ -32,7 +32,8 @@ impl Scalar for f64 {
     }
 }
 
-/// The outputs along one dimension whose tap `k` lies in the map: those with 0 <= o * stride + k - padding < size.
+/// The outputs along one dimension whose tap `k` lies in the map: those with 0 <= o * stride + k - padding <
+/// size.
 fn outputs_of_tap(outputs: usize, size: usize, stride: usize, padding: usize, k: usize) -> Range<usize> {
     let first = padding.saturating_sub(k).div_ceil(stride);
     let end = (size + padding).saturating_sub(k).div_ceil(stride).min(outputs);
@@ -45,8 +46,8 @@ fn taps_of_output(kernel: usize, size: usize, stride: usize, padding: usize, o: 
     start..(o * stride + kernel).saturating_sub(padding).min(size).max(start)
 }
 
-/// A convolution: `weight(i)` is element i of out_channels x (in_channels / groups) x kernel, `bias(o)` that of
-/// channel o. Parallel over output channels.
+/// A convolution: `weight(i)` is element i of out_channels x (in_channels / groups) x kernel, `bias(o)` that
+/// of channel o. Parallel over output channels.
 pub(crate) fn conv<T: Scalar>(
     x: &[T],
     (input, output): (Shape, Shape),
@@ -86,7 +87,8 @@ pub(crate) fn conv<T: Scalar>(
     out
 }
 
-/// A matrix, `weight(i)` being element i of outputs x inputs, times the vector `x`, plus bias. Parallel over outputs.
+/// A matrix, `weight(i)` being element i of outputs x inputs, times the vector `x`, plus bias. Parallel over
+/// outputs.
 pub(crate) fn linear<T: Scalar>(
     x: &[T],
     outputs: usize,
@@ -100,7 +102,8 @@ pub(crate) fn linear<T: Scalar>(
     (0..outputs).into_par_iter().map(dot).collect()
 }
 
-/// Reduces each window's elements that lie in the map; a valid pool has at least one in each. Parallel over channels.
+/// Reduces each window's elements that lie in the map; a valid pool has at least one in each. Parallel over
+/// channels.
 pub(crate) fn pool<T: Scalar>(
     x: &[T],
     (input, output): (Shape, Shape),

@@ -1,22 +1,24 @@
 //! Evaluation in the clear: the oracle that the protocols reproduce bit for bit, and the float network it
 //! approximates.
 //!
-//! [`evaluate`] computes a [`Lowered`](copriv_ir::Lowered) network mod 2^l on canonical words. Its meaning, layer by
-//! layer, where x is the integer in -2^{l-1}..2^{l-1} that an element stands for:
+//! [`evaluate`] computes a [`Lowered`](copriv_ir::Lowered) network mod 2^l on canonical words. Its meaning,
+//! layer by layer, where x is the integer in -2^{l-1}..2^{l-1} that an element stands for:
 //!
-//! | layer    | result, mod 2^l                                                                   |
-//! |----------|-----------------------------------------------------------------------------------|
-//! | conv     | sum of weight * x over the taps (zeros for padding), plus bias                    |
-//! | linear   | sum of weight * x, plus bias                                                      |
-//! | truncate | floor(x / 2^shift)                                                                |
-//! | relu     | x where x >= 0, otherwise 0                                                       |
-//! | clip     | low + relu(x - low) - relu(x - high), each difference mod 2^l                     |
-//! | maxpool  | the largest x of the window that lies in the map                                  |
-//! | avgpool  | floor(s / 2^shift), s = sum of the window (zeros for padding) * multiplier mod 2^l |
-//! | add      | sum                                                                               |
+//! | layer    | result, mod 2^l                                                           |
+//! |----------|---------------------------------------------------------------------------|
+//! | conv     | sum of weight * x over the taps (zeros for padding), plus bias            |
+//! | linear   | sum of weight * x, plus bias                                              |
+//! | truncate | floor(x / 2^shift)                                                        |
+//! | relu     | x where x >= 0, otherwise 0                                               |
+//! | clip     | low + relu(x - low) - relu(x - high), each difference mod 2^l             |
+//! | maxpool  | the largest x of the window that lies in the map                          |
+//! | avgpool  | floor(s / 2^shift), s = multiplier * sum of the window, padding 0, mod 2^l |
+//! | add      | sum                                                                       |
+//! | concat   | the operands' elements one after the other                                |
+//! | flatten  | the same elements                                                         |
 //!
-//! A tournament of max(a, b) = b + relu(a - b) gives the same maximum as long as the differences within a window
-//! fit l bits. [`headroom`] reports how near a network comes to that and every other overflow.
+//! A tournament of max(a, b) = b + relu(a - b) gives the same maximum as long as the differences within a
+//! window fit l bits. [`headroom`] reports how near a network comes to that and every other overflow.
 
 mod error;
 pub mod float;

@@ -69,6 +69,10 @@ fn every_single_lie_is_refused() {
     refused("no layer", &|net| net.layers.clear());
     refused("no input", &|net| drop(net.layers.remove(0)));
     refused("scale beyond the ring", &|net| net.frac_bits = 41);
+    refused("one bit", &|net| {
+        net.layers.truncate(1);
+        (net.width, net.frac_bits, net.layers[0].frac_bits) = (copriv_ring::Width::BIT, 0, 0);
+    });
     refused("control characters", &|net| net.name = "\u{7}".into());
     refused("5000 layers", &|net| net.layers = vec![net.layers[0].clone(); 5000]);
     for at in 0..good.layers.len() {

@@ -176,7 +176,9 @@ proptest! {
     /// Any numbers at all: a shape within the limits, or an error.
     #[test]
     fn no_window_panics(
-        sizes in prop::array::uniform11(prop_oneof![0..9usize, any::<usize>(), Just(usize::MAX), Just(1usize << 16)])
+        sizes in prop::array::uniform11(
+            prop_oneof![0..9usize, any::<usize>(), Just(usize::MAX), Just(1usize << 16)]
+        )
     ) {
         let [c, h, w, kh, kw, sh, sw, a, b, d, e] = sizes;
         let window = Window { kernel: [kh, kw], stride: [sh, sw], padding: [a, b, d, e] };
@@ -187,7 +189,9 @@ proptest! {
 
     /// The output size is the number of places the kernel can stand in.
     #[test]
-    fn output_size_counts_places(h in 1..12usize, k in 1..6usize, s in 1..5usize, p in 0..4usize, q in 0..4usize) {
+    fn output_size_counts_places(
+        h in 1..12usize, k in 1..6usize, s in 1..5usize, [p, q] in prop::array::uniform2(0..4usize)
+    ) {
         let window = Window { kernel: [k, 1], stride: [s, 1], padding: [p, 0, q, 0] };
         let places = (0..h + p + q).step_by(s).filter(|y| y + k <= h + p + q).count();
         match window.output_shape(Shape::new(1, h, 1)) {

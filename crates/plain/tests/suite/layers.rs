@@ -22,7 +22,8 @@ fn elementwise() -> Result<(), Error> {
     assert_eq!(unary(8, LayerOp::Truncate { shift: 4 }, &x)?, [-8, -8, -2, -1, -1, 0, 0, 0, 1, 7]);
     assert_eq!(unary(8, LayerOp::Relu, &x)?, [0, 0, 0, 0, 0, 0, 1, 15, 16, 127]);
     assert_eq!(unary(8, LayerOp::Clip { low: 0, high: 6 }, &x)?[2..], [0, 0, 0, 0, 1, 6, 6, 6]);
-    // x - high overflows at -128: 1 - 0 - relu(-128 - 2 = 126) is not -1. This is the ring's clip, and headroom says so.
+    // x - high overflows at -128: -1 - relu(126) is not -1. This is the ring's clip, and
+    // headroom says so.
     let wrapped = unary(8, LayerOp::Clip { low: -1, high: 2 }, &[-128, -126, -5, -1, 0, 2, 5, 127])?;
     assert_eq!(wrapped, [-1 - 126, -1, -1, -1, 0, 2, 2, -1 - 125]);
     let lowest = i64::MIN;
