@@ -6,4 +6,4 @@ mod tamper;
 
 pub use dealer::dealer;
 pub use pair::{Outcome, channel_pair, run_channels, run_pair, run_sessions};
-pub use tamper::{Recorded, Tamper, Tampering, record};
+pub use tamper::{Recorded, Tamper, Tampering, record, survive_tampering};

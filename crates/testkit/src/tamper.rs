@@ -1,6 +1,11 @@
-use copriv_channel::Transport;
+use crate::run_sessions;
+use copriv_channel::{Transport, memory};
+use copriv_session::{Params, Session};
+use copriv_wire::{Result, Role};
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// What to do with one message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,14 +35,19 @@ pub struct Tampering<T> {
     inner: Option<T>,
     tamper: Tamper,
     at: usize,
-    sent: usize,
+    sent: Arc<AtomicUsize>,
     previous: Vec<u8>,
 }
 
 impl<T> Tampering<T> {
     /// Does `tamper` to the message `at` (from 0).
     pub fn new(inner: T, tamper: Tamper, at: usize) -> Self {
-        Self { inner: Some(inner), tamper, at, sent: 0, previous: Vec::new() }
+        Self { inner: Some(inner), tamper, at, sent: Arc::default(), previous: Vec::new() }
+    }
+
+    /// The number of messages sent so far, also when the transport has been given away.
+    pub fn counter(&self) -> Arc<AtomicUsize> {
+        self.sent.clone()
     }
 }
 
@@ -48,8 +58,7 @@ fn closed() -> io::Error {
 impl<T: Transport> Transport for Tampering<T> {
     fn send(&mut self, mut bytes: Vec<u8>) -> io::Result<()> {
         let inner = self.inner.as_mut().ok_or_else(closed)?;
-        let now = self.sent == self.at;
-        self.sent += 1;
+        let now = self.sent.fetch_add(1, Ordering::Relaxed) == self.at;
         if !now {
             self.previous.clone_from(&bytes);
             return inner.send(bytes);
@@ -75,6 +84,33 @@ impl<T: Transport> Transport for Tampering<T> {
     fn recv(&mut self, buffer: &mut [u8]) -> io::Result<()> {
         self.inner.as_mut().ok_or_else(closed)?.recv(buffer)
     }
+}
+
+/// Runs the protocol with every tampering of every message of either party, set-up included, and returns how
+/// many runs that were. Neither party may panic or hang; both see an error or finish, with whatever result.
+///
+/// # Panics
+/// When a party panics.
+pub fn survive_tampering(params: Params, body: impl Fn(&mut Session) -> Result<()> + Sync) -> usize {
+    let patience = Duration::from_secs(1);
+    let mut runs = 0;
+    for (liar, tamper) in [Role::P0, Role::P1].into_iter().flat_map(|r| Tamper::ALL.map(|t| (r, t))) {
+        for at in 0.. {
+            let (a, b) = memory();
+            let lying = |end: usize, inner| {
+                let at = if end == liar.index() { at } else { usize::MAX };
+                Tampering::new(inner, tamper, at)
+            };
+            let ends = (lying(0, a.with_timeout(patience)), lying(1, b.with_timeout(patience)));
+            let sent = if liar == Role::P0 { ends.0.counter() } else { ends.1.counter() };
+            run_sessions(params, 1, ends, |s| body(s), |s| body(s));
+            runs += 1;
+            if sent.load(Ordering::Relaxed) <= at {
+                break;
+            }
+        }
+    }
+    runs
 }
 
 /// Every byte that one end sent.
