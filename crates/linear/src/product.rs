@@ -1,0 +1,384 @@
+//! Matrix products of two private matrices, by correlated OT on the bits of one of them.
+//!
+//! # Functionality
+//! P0 holds W (`groups` matrices of `rows` x `inner`), P1 holds X (`groups` of `inner` x `cols`), over Z_{2^l}. The
+//! outputs Y0 and Y1 are shares: Y0 + Y1 = W·X in each group. Several products run as one stream.
+//!
+//! # Protocol
+//! W·X is the sum over c of the outer products of W's column c and X's row c. One party's vectors are chosen with
+//! ([`Chooser`]): it is the OT receiver with values v of b bits; the other is the sender with rows d. An *entry* is one
+//! v with the row d it multiplies; the entries go in chunks. For each chunk, and in it for each bit i from the top:
+//!
+//! | step | sender (d)                              | wire              | receiver (v)                         |
+//! |------|-----------------------------------------|-------------------|--------------------------------------|
+//! | 1    | RCOT: `q`                               | ↔                 | RCOT on bit i of v: `t = q ⊕ vᵢ·Δ`   |
+//! | 2    | `p0 = H(q), p1 = H(q ⊕ Δ)`              |                   | `p = H(t)`                           |
+//! | 3    | `m = p0 − p1 + d` mod 2^{l−i}           | [`MaskedRows`] →  | `u = p + vᵢ·m`                       |
+//! | 4    | `s ← 2s − p0`                           |                   | `r ← 2r + u`                         |
+//!
+//! After the top bit, which counts negatively, s and r change their signs. In the end s + r = v·d mod 2^l, and each
+//! party adds it to the row of its output. The receiver runs [`WINDOW`] chunks of step 1 ahead, so the network and both
+//! parties work at the same time, in bounded memory.
+//!
+//! # Cost
+//! [`cost`]: for each entry b RCOTs and Σ_{i<b} (l − i) bits for each element of its row; one round, of the receiver.
+//!
+//! # Security
+//! Each RCOT is hashed under its own tweak to one pad for the whole row. The receiver's values are chosen obliviously
+//! also where they are publicly zero, as in the padding of a convolution. Nothing but masks and additions touches
+//! secrets.
+//!
+//! # Reference
+//! Gilboa (CRYPTO 1999); matrix products by it as in SecureML (S&P 2017) and CrypTFlow2 (CCS 2020, section 5.1); which
+//! party chooses: CoPriv (NeurIPS 2023).
+//!
+//! # Deviations
+//! m carries p0 − p1 + d, so that step 3 of the receiver is one mask. Only extensions in which the receiver never waits
+//! can run ahead; another backend has to draw its RCOTs before.
+
+mod kernel;
+
+use copriv_bits::{BitVec, Block};
+use copriv_channel::{Channel, Cost};
+use copriv_ot::{RcotBackend, RcotReceiver, RcotSender};
+use copriv_ring::{RingVec, Width};
+use copriv_session::Session;
+use copriv_wire::{Result, Role, messages, packed_bytes};
+use std::collections::VecDeque;
+use std::iter;
+
+messages! {
+    /// p0 − p1 + d of one bit of a chunk's entries.
+    MaskedRows: Ring = 0x0401;
+}
+
+/// Chunks of RCOTs that the receiver is ahead.
+pub const WINDOW: usize = 4;
+
+/// The party whose matrix is cut into bits and chosen with: the OT receiver.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Chooser {
+    /// P0: its entries are signed integers of `bits` bits, at most l.
+    Weights {
+        /// b.
+        bits: u32,
+    },
+    /// P1: its entries have all l bits.
+    Activations,
+}
+
+/// The shape of a product (an AGREEMENT parameter).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Product {
+    /// Independent products of the same shape.
+    pub groups: usize,
+    /// Rows of W.
+    pub rows: usize,
+    /// Columns of W, rows of X.
+    pub inner: usize,
+    /// Columns of X.
+    pub cols: usize,
+    /// l.
+    pub width: Width,
+    /// Who is the OT receiver.
+    pub chooser: Chooser,
+}
+
+impl Product {
+    /// Elements of the result, group by group, row by row.
+    pub fn output_len(&self) -> usize {
+        self.groups * self.rows * self.cols
+    }
+
+    /// The OT sender.
+    pub fn sender(&self) -> Role {
+        match self.chooser {
+            Chooser::Weights { .. } => Role::P1,
+            Chooser::Activations => Role::P0,
+        }
+    }
+
+    /// b.
+    fn bits(&self) -> u32 {
+        match self.chooser {
+            Chooser::Weights { bits } => bits,
+            Chooser::Activations => self.width.bits(),
+        }
+    }
+
+    /// Values of the OT receiver in each outer product, and elements of the sender's row.
+    fn sides(&self) -> (usize, usize) {
+        match self.chooser {
+            Chooser::Weights { .. } => (self.rows, self.cols),
+            Chooser::Activations => (self.cols, self.rows),
+        }
+    }
+
+    /// The widths of the messages of a chunk, from the top bit down.
+    fn message_widths(&self) -> impl Iterator<Item = Width> {
+        let l = self.width.bits();
+        (0..self.bits()).rev().map(move |i| Width::of(l - i))
+    }
+
+    fn check(&self) {
+        assert!((1..=self.width.bits()).contains(&self.bits()), "weights have 1 to l bits");
+    }
+}
+
+/// Bounds on a chunk.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    ots: usize,
+    bytes: usize,
+}
+
+impl Limits {
+    const DEFAULT: Self = Self { ots: 1 << 14, bytes: 1 << 22 };
+
+    /// Entries in a chunk.
+    fn entries(self, product: &Product) -> usize {
+        let (_, per) = product.sides();
+        let bytes: usize = product.message_widths().map(|w| packed_bytes(per, w.bits())).sum();
+        let most = (self.ots / product.bits() as usize).min(self.bytes / bytes.max(1)).max(1);
+        // Whole squares of the OT extension and whole blocks of the packing, where there are enough.
+        if most >= 128 { most / 128 * 128 } else { 1 << most.ilog2() }
+    }
+}
+
+/// Some consecutive entries of a product. Entry n is value n % values of outer product n / values.
+#[derive(Clone, Copy, Debug)]
+struct Chunk {
+    product: usize,
+    first: usize,
+    len: usize,
+}
+
+/// The chunks of all products in order.
+fn chunks(products: &[Product], limits: Limits) -> impl Iterator<Item = Chunk> {
+    products.iter().enumerate().flat_map(move |(product, p)| {
+        let (values, per) = p.sides();
+        let total = if per == 0 { 0 } else { p.groups * p.inner * values };
+        let step = limits.entries(p);
+        (0..total).step_by(step).map(move |first| Chunk { product, first, len: step.min(total - first) })
+    })
+}
+
+/// The cost of [`outer_products`].
+///
+/// # Panics
+/// When the products have different OT senders, or weights more than l bits.
+pub fn cost(rcot: RcotBackend, products: &[Product]) -> Cost {
+    cost_in(Limits::DEFAULT, rcot, products)
+}
+
+fn cost_in(limits: Limits, rcot: RcotBackend, products: &[Product]) -> Cost {
+    let Some(sender) = common_sender(products) else { return Cost::ZERO };
+    let (mut request, mut reply) = (Cost::ZERO, Cost::ZERO);
+    for p in products {
+        let (values, per) = p.sides();
+        let (step, total) = (limits.entries(p), p.groups * p.inner * values);
+        for (entries, times) in [(step, total / step), (total % step, 1)] {
+            if entries * per > 0 {
+                let messages = p.message_widths().map(|w| Cost::message(sender, entries * per, w.bits()));
+                request = request + rcot.cost_chosen(sender, entries * p.bits() as usize).repeat(times);
+                reply = reply + messages.sum::<Cost>().repeat(times);
+            }
+        }
+    }
+    if reply == Cost::ZERO { Cost::ZERO } else { Cost::pipeline(sender.peer(), request, reply) }
+}
+
+fn common_sender(products: &[Product]) -> Option<Role> {
+    products.iter().for_each(Product::check);
+    let sender = products.first()?.sender();
+    assert!(products.iter().all(|p| p.sender() == sender), "one OT sender for all products of a stream");
+    Some(sender)
+}
+
+/// Shares of W·X for a W that P0 and an X that P1 gives as `own`, group by group and row by row.
+///
+/// # Errors
+/// When the connection fails or the peer sends something else.
+///
+/// # Panics
+/// When `own` has another length, or a weight more bits than the product says.
+pub fn matmul(s: &mut Session, product: &Product, own: &[u64]) -> Result<RingVec> {
+    let &Product { groups, rows, inner, cols, width, .. } = product;
+    let role = s.role();
+    let len = match role {
+        Role::P0 => groups * rows * inner,
+        Role::P1 => groups * inner * cols,
+    };
+    assert_eq!(own.len(), len, "the matrices have the agreed shape");
+    let shares = outer_products(s, &[*product], |_, pair, vector| match role {
+        Role::P0 => {
+            let matrix = &own[pair / inner * rows * inner..];
+            vector.iter_mut().enumerate().for_each(|(r, w)| *w = matrix[r * inner + pair % inner]);
+        }
+        Role::P1 => vector.copy_from_slice(&own[pair * cols..][..cols]),
+    })?;
+    Ok(shares.into_iter().next().unwrap_or_else(|| RingVec::zeros(width, 0)))
+}
+
+/// Shares of each product, all in one stream. `own(product, pair, vector)` writes this party's canonical words of the
+/// outer product `pair` = group · inner + c: W's column c at P0 (`rows` words), X's row c at P1 (`cols` words).
+///
+/// # Errors
+/// When the connection fails or the peer sends something else.
+///
+/// # Panics
+/// As [`cost`], and when a weight has more bits than the product says.
+pub fn outer_products(
+    s: &mut Session,
+    products: &[Product],
+    own: impl FnMut(usize, usize, &mut [u64]),
+) -> Result<Vec<RingVec>> {
+    outer_products_in(Limits::DEFAULT, s, products, own)
+}
+
+fn outer_products_in(
+    limits: Limits,
+    s: &mut Session,
+    products: &[Product],
+    own: impl FnMut(usize, usize, &mut [u64]),
+) -> Result<Vec<RingVec>> {
+    let Some(sender) = common_sender(products) else { return Ok(Vec::new()) };
+    let Session { channel, rcot_sender, rcot_receiver, .. } = s;
+    let mut out: Vec<Vec<u64>> = products.iter().map(|p| vec![0; p.output_len()]).collect();
+    let run = |channel: &mut Channel| {
+        if channel.role() == sender {
+            send(channel, rcot_sender.as_mut(), limits, products, own, &mut out)
+        } else {
+            receive(channel, rcot_receiver.as_mut(), limits, products, own, &mut out)
+        }
+    };
+    channel.pipelined(run)?;
+    let shares = products.iter().zip(out).map(|(p, words)| match p.chooser {
+        Chooser::Weights { .. } => RingVec::from_words(p.width, words),
+        Chooser::Activations => RingVec::from_words(p.width, transpose(&words, p.groups, p.cols, p.rows)),
+    });
+    Ok(shares.collect())
+}
+
+/// Adds the sender's share of each product to `out`: in each group a row for each value.
+fn send(
+    channel: &mut Channel,
+    ot: &mut dyn RcotSender,
+    limits: Limits,
+    products: &[Product],
+    mut own: impl FnMut(usize, usize, &mut [u64]),
+    out: &mut [Vec<u64>],
+) -> Result<()> {
+    let (mut masked, mut share, mut rows) = (Vec::new(), Vec::new(), Vec::new());
+    let delta = ot.delta();
+    for Chunk { product, first, len } in chunks(products, limits) {
+        let p = &products[product];
+        let (values, per) = p.sides();
+        let mut q = vec![Block::ZERO; len * p.bits() as usize];
+        ot.extend_chosen(channel, &mut q)?; // (1)
+        let pairs = first / values..(first + len - 1) / values + 1;
+        rows.resize(pairs.len() * per, 0);
+        pairs.zip(rows.chunks_exact_mut(per)).for_each(|(pair, row)| own(product, pair, row));
+        let row = |n: usize| &rows[((first + n) / values - first / values) * per..][..per];
+        share.clear();
+        share.resize(len * per, 0);
+        masked.resize(len * per, 0);
+        let mut tweak = ot.take_tweaks(q.len());
+        for (top, (q, width)) in top_first(q.chunks_exact(len).zip(p.message_widths())) {
+            kernel::mask(q, delta, tweak, per, row, width, &mut masked, &mut share); // (2) (3) (4)
+            channel.send_words::<MaskedRows>(width, &masked)?; // (3)
+            kernel::negate_if(top, &mut share);
+            tweak += len as u64;
+        }
+        add_rows(p, first, &share, &mut out[product]);
+    }
+    Ok(())
+}
+
+/// Adds the receiver's share of each product to `out`, as [`send`] does.
+fn receive(
+    channel: &mut Channel,
+    ot: &mut dyn RcotReceiver,
+    limits: Limits,
+    products: &[Product],
+    mut own: impl FnMut(usize, usize, &mut [u64]),
+    out: &mut [Vec<u64>],
+) -> Result<()> {
+    let (mut masked, mut share, mut vector) = (Vec::new(), Vec::new(), Vec::new());
+    let mut requests = chunks(products, limits);
+    let mut ahead = VecDeque::with_capacity(WINDOW + 1);
+    for Chunk { product, first, len } in chunks(products, limits) {
+        for request in requests.by_ref().take(WINDOW + 1 - ahead.len()) {
+            let choices = choices(products, request, &mut vector, &mut own);
+            let mut t = vec![Block::ZERO; choices.len()];
+            ot.extend_chosen(channel, &choices, &mut t)?; // (1)
+            ahead.push_back((choices, t));
+        }
+        let Some((choices, t)) = ahead.pop_front() else { break };
+        let p = &products[product];
+        let (_, per) = p.sides();
+        share.clear();
+        share.resize(len * per, 0);
+        masked.resize(len * per, 0);
+        let mut tweak = ot.take_tweaks(t.len());
+        for (top, (n, (t, width))) in top_first(t.chunks_exact(len).zip(p.message_widths()).enumerate()) {
+            channel.recv_words::<MaskedRows>(width, &mut masked)?; // (3)
+            let choice = |e: usize| choices.bit(n * len + e);
+            kernel::unmask(t, tweak, per, choice, &masked, &mut share); // (2) (3) (4)
+            kernel::negate_if(top, &mut share);
+            tweak += len as u64;
+        }
+        add_rows(p, first, &share, &mut out[product]);
+    }
+    Ok(())
+}
+
+/// The bits of a chunk's values: the top bits of all, then the next.
+fn choices(
+    products: &[Product],
+    Chunk { product, first, len }: Chunk,
+    vector: &mut Vec<u64>,
+    own: &mut impl FnMut(usize, usize, &mut [u64]),
+) -> BitVec {
+    let p = &products[product];
+    let (per_pair, _) = p.sides();
+    let mut values = Vec::with_capacity(len);
+    while values.len() < len {
+        let at = first + values.len();
+        vector.resize(per_pair, 0);
+        own(product, at / per_pair, vector);
+        let here = &vector[at % per_pair..];
+        values.extend_from_slice(&here[..here.len().min(len - values.len())]);
+    }
+    let spare = 64 - p.bits();
+    let excess = values
+        .iter()
+        .fold(0, |excess, &v| excess | p.width.reduce(v ^ ((v << spare) as i64 >> spare) as u64));
+    assert_eq!(excess, 0, "values of more bits than the product says");
+    let bits = (0..p.bits()).rev().flat_map(|i| values.iter().map(move |v| v >> i & 1));
+    BitVec::from_lsb(&bits.collect::<Vec<u64>>())
+}
+
+/// The items, with whether each is the first.
+fn top_first<T>(items: impl Iterator<Item = T>) -> impl Iterator<Item = (bool, T)> {
+    iter::once(true).chain(iter::repeat(false)).zip(items)
+}
+
+/// Adds the products of a chunk's entries to their rows of `out`.
+fn add_rows(p: &Product, first: usize, share: &[u64], out: &mut [u64]) {
+    let (values, per) = p.sides();
+    for (n, share) in (first..).zip(share.chunks_exact(per)) {
+        let group = n / values / p.inner;
+        let row = &mut out[(group * values + n % values) * per..][..per];
+        row.iter_mut().zip(share).for_each(|(y, s)| *y = y.wrapping_add(*s));
+    }
+}
+
+/// Each of the `groups` row-major matrices of `rows` x `cols`, transposed.
+fn transpose(words: &[u64], groups: usize, rows: usize, cols: usize) -> Vec<u64> {
+    let mut out = Vec::with_capacity(words.len());
+    for matrix in (0..groups).map(|g| &words[g * rows * cols..]) {
+        out.extend((0..cols).flat_map(|c| (0..rows).map(move |r| matrix[r * cols + c])));
+    }
+    out
+}
