@@ -14,5 +14,11 @@ mod hash;
 mod prg;
 
 pub use aes128::Aes128;
-pub use hash::{expand, hash};
+#[doc(hidden)]
+pub use hash::Hasher;
+pub use hash::{expand, hash, hash_many, hash_pair};
 pub use prg::Prg;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
