@@ -1,0 +1,115 @@
+//! ONNX models: reading the convolutional networks that the usual exporters write, and writing a [`Graph`].
+//!
+//! Reading takes opset 7 and later, one float input of shape N,C,H,W or N,C, and one output. A symbolic batch size is
+//! taken as 1. Weights lie in the file, as initialisers or `Constant` nodes, in 16-, 32- or 64-bit floats. Nodes
+//! that the output does not need are skipped, `Identity`, `Dropout` and flattening a vector leave no node behind.
+//! Operators and the part of each that is supported:
+//!
+//! | operator | supported |
+//! |---|---|
+//! | `Conv` | two dimensions, any groups, strides and padding (`pads` or `auto_pad`); dilations 1 |
+//! | `Gemm` | constant B and C, `transA` 0, any `transB`, `alpha`, `beta` |
+//! | `MatMul` | constant right side |
+//! | `BatchNormalization` | inference, per channel |
+//! | `Relu`, `Clip` | bounds as attributes or constant inputs |
+//! | `MaxPool` | any window, `ceil_mode` too; dilations 1 |
+//! | `AveragePool` | without padding or with `count_include_pad` 1 |
+//! | `GlobalAveragePool`, `ReduceMean` | over both spatial axes |
+//! | `Add`, `Sub`, `Mul`, `Div` | a tensor and a constant per channel; `Add` also two tensors of one shape |
+//! | `Concat` | channels |
+//! | `Flatten`, `Reshape`, `Squeeze` | to a vector |
+//! | `Identity`, `Dropout`, `Constant` | |
+//!
+//! A hostile file costs an error: sizes are checked before anything is allocated, nothing recurses on what the file
+//! says, and all weights together are at most 2^28 however often nodes share them.
+
+mod export;
+mod import;
+mod proto;
+mod scan;
+mod tensor;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+use copriv_ir::Graph;
+
+use crate::error::label;
+use crate::{Error, file};
+
+/// The operators that [`read`] knows.
+pub const OPERATORS: &[&str] = &[
+    "Add",
+    "AveragePool",
+    "BatchNormalization",
+    "Clip",
+    "Concat",
+    "Constant",
+    "Conv",
+    "Div",
+    "Dropout",
+    "Flatten",
+    "Gemm",
+    "GlobalAveragePool",
+    "Identity",
+    "MatMul",
+    "MaxPool",
+    "Mul",
+    "ReduceMean",
+    "Relu",
+    "Reshape",
+    "Squeeze",
+    "Sub",
+];
+
+/// Reads the model in `bytes`; `name` becomes the network's name and stands for the file in errors.
+///
+/// ```
+/// use copriv_import::onnx;
+/// use copriv_ir::{GraphBuilder, Shape, Window};
+///
+/// let mut net = GraphBuilder::new("tiny", Shape::new(1, 4, 4))?;
+/// let x = net.conv("conv", net.input(), Window::square(3, 1, 1), 1, vec![0.1; 2 * 9], vec![0.0; 2])?;
+/// let x = net.relu("relu", x)?;
+/// let x = net.global_avg_pool("pool", x)?;
+/// let graph = net.finish(x)?;
+/// assert_eq!(onnx::read(&onnx::write(&graph), "tiny")?, graph);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Malformed`] when the bytes are no ONNX model; [`Error::Operator`], [`Error::Node`] and [`Error::Model`] when they
+/// are one that cannot be used, with what to change.
+pub fn read(bytes: &[u8], name: &str) -> Result<Graph, Error> {
+    import::read(bytes, name)
+}
+
+/// Reads the model file at `path`; the network is named after the file.
+///
+/// # Errors
+/// Those of [`read`], [`Error::Io`] and [`Error::TooLarge`].
+pub fn load(path: impl AsRef<Path>) -> Result<Graph, Error> {
+    let path = path.as_ref();
+    let mut graph = read(&file::read(path)?, &label(path))?;
+    if let Some(stem) = path.file_stem().and_then(|stem| stem.to_str()) {
+        graph.name = stem.to_owned();
+    }
+    Ok(graph)
+}
+
+/// The ONNX model of a graph: opset 17, batch 1, weights inside.
+///
+/// `read(&write(g), …)` gives `g` back, weights bit for bit, but for nodes that flatten a vector, which disappear, and for
+/// names where two nodes have the same. `graph` is taken to be well-formed.
+pub fn write(graph: &Graph) -> Vec<u8> {
+    export::write(graph)
+}
+
+/// Writes the ONNX model of a graph to `path`.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn save(graph: &Graph, path: impl AsRef<Path>) -> Result<(), Error> {
+    file::write(path.as_ref(), &write(graph))
+}

@@ -1,0 +1,365 @@
+//! Models that cannot be used, and what is said about them.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use prost::Message;
+
+use super::import::read_within;
+use super::proto::tensor_shape_proto::{Dimension, dimension};
+use super::proto::{
+    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto,
+    TypeProto, ValueInfoProto, type_proto,
+};
+use super::read;
+use crate::Error;
+
+fn node(op: &str, inputs: &[&str], output: &str, attributes: &[AttributeProto]) -> NodeProto {
+    NodeProto {
+        input: inputs.iter().map(|&s| s.to_owned()).collect(),
+        output: vec![output.to_owned()],
+        name: Some(format!("the-{output}")),
+        op_type: Some(op.to_owned()),
+        attribute: attributes.to_vec(),
+        domain: None,
+    }
+}
+
+fn int(name: &str, value: i64) -> AttributeProto {
+    AttributeProto { name: Some(name.to_owned()), i: Some(value), ..Default::default() }
+}
+
+fn ints(name: &str, values: &[i64]) -> AttributeProto {
+    AttributeProto { name: Some(name.to_owned()), ints: values.to_vec(), ..Default::default() }
+}
+
+fn text(name: &str, value: &str) -> AttributeProto {
+    AttributeProto { name: Some(name.to_owned()), s: Some(value.as_bytes().to_vec()), ..Default::default() }
+}
+
+fn floats(name: &str, dims: &[i64], values: &[f32]) -> TensorProto {
+    TensorProto {
+        name: Some(name.to_owned()),
+        dims: dims.to_vec(),
+        data_type: Some(1),
+        float_data: values.to_vec(),
+        ..Default::default()
+    }
+}
+
+fn int64s(name: &str, values: &[i64]) -> TensorProto {
+    TensorProto {
+        name: Some(name.to_owned()),
+        dims: vec![values.len() as i64],
+        data_type: Some(7),
+        int64_data: values.to_vec(),
+        ..Default::default()
+    }
+}
+
+/// A value of the given dimensions: a number is a size, 0 is left out, negative is a symbol.
+fn value(name: &str, dims: &[i64]) -> ValueInfoProto {
+    let dim = |&d: &i64| Dimension {
+        value: match d {
+            0 => None,
+            1.. => Some(dimension::Value::DimValue(d)),
+            _ => Some(dimension::Value::DimParam("symbol".to_owned())),
+        },
+    };
+    let shape = Some(TensorShapeProto { dim: dims.iter().map(dim).collect() });
+    let tensor = type_proto::Tensor { elem_type: Some(1), shape };
+    ValueInfoProto {
+        name: Some(name.to_owned()),
+        r#type: Some(TypeProto { value: Some(type_proto::Value::TensorType(tensor)) }),
+    }
+}
+
+/// From `x` of shape 1,2,4,4 to `y`.
+fn model(nodes: Vec<NodeProto>, tensors: Vec<TensorProto>) -> ModelProto {
+    let graph = GraphProto {
+        node: nodes,
+        name: None,
+        initializer: tensors,
+        input: vec![value("x", &[1, 2, 4, 4])],
+        output: vec![value("y", &[])],
+    };
+    let opset_import = vec![OperatorSetIdProto { domain: None, version: Some(17) }];
+    ModelProto { ir_version: Some(8), producer_name: None, graph: Some(graph), opset_import }
+}
+
+fn with_input(dims: &[i64]) -> ModelProto {
+    let mut model = model(vec![node("Relu", &["x"], "y", &[])], vec![]);
+    model.graph.as_mut().unwrap().input = vec![value("x", dims)];
+    model
+}
+
+fn outcome(model: &ModelProto) -> Result<copriv_ir::Graph, Error> {
+    read(&model.encode_to_vec(), "the-file")
+}
+
+/// Asserts that the model is refused, that the message names the file and has all `words`.
+#[track_caller]
+fn refused(model: &ModelProto, words: &[&str]) {
+    let message = outcome(model).unwrap_err().to_string();
+    for word in ["the-file"].iter().chain(words) {
+        assert!(message.contains(word), "{word:?} is not in: {message}");
+    }
+}
+
+/// The same for one node, `y`, on the input and constants.
+#[track_caller]
+fn refused_node(
+    op: &str,
+    inputs: &[&str],
+    attributes: &[AttributeProto],
+    tensors: &[TensorProto],
+    words: &[&str],
+) {
+    let words: Vec<&str> = ["the-y"].iter().chain(words).copied().collect();
+    refused(&model(vec![node(op, inputs, "y", attributes)], tensors.to_vec()), &words);
+}
+
+#[test]
+fn operators_that_are_not_supported() {
+    refused_node("Softmax", &["x"], &[], &[], &["Softmax", "not supported", "without it", "AveragePool"]);
+    refused_node("Transpose", &["x"], &[], &[], &["channels-first"]);
+    refused_node("Shape", &["x"], &[], &[], &["fixed input shape"]);
+    refused_node("", &["x"], &[], &[], &["not supported"]);
+    let mut custom = model(vec![node("Relu", &["x"], "y", &[])], vec![]);
+    custom.graph.as_mut().unwrap().node[0].domain = Some("com.example".to_owned());
+    refused(&custom, &["com.example::Relu"]);
+    custom.graph.as_mut().unwrap().node[0].domain = Some("ai.onnx".to_owned());
+    outcome(&custom).unwrap();
+    // What the output does not need may be anything.
+    outcome(&model(vec![node("Relu", &["x"], "y", &[]), node("Foo", &["x"], "z", &[])], vec![])).unwrap();
+}
+
+#[test]
+fn inputs_and_outputs() {
+    for dims in [&[1, 2, 4, 4][..], &[-1, 2, 4, 4], &[0, 2, 4, 4], &[-1, 7]] {
+        outcome(&with_input(dims)).unwrap();
+    }
+    refused(&with_input(&[3, 2, 4, 4]), &["batch size 3", "batch size 1"]);
+    refused(&with_input(&[1, 2, -1, 4]), &["symbol", "axis 2", "fixed size"]);
+    refused(&with_input(&[1, 2, 0, 4]), &["axis 2"]);
+    refused(&with_input(&[1, 2, 4]), &["3 axes"]);
+    refused(&with_input(&[]), &["0 axes"]);
+    refused(&with_input(&[1, 2, 1 << 40, 4]), &["input"]);
+    refused(&with_input(&[1, i64::MAX, i64::MAX, i64::MAX]), &["input"]);
+    let mut negative = with_input(&[1, 2, 4, 4]);
+    let Some(TypeProto { value: Some(type_proto::Value::TensorType(tensor)) }) =
+        &mut negative.graph.as_mut().unwrap().input[0].r#type
+    else {
+        unreachable!()
+    };
+    tensor.shape.as_mut().unwrap().dim[3].value = Some(dimension::Value::DimValue(-4));
+    refused(&negative, &["axis 3"]);
+
+    let mut two = with_input(&[1, 2, 4, 4]);
+    two.graph.as_mut().unwrap().input.push(value("second", &[1, 2]));
+    refused(&two, &["2 inputs", "second"]);
+    let mut two = with_input(&[1, 2, 4, 4]);
+    two.graph.as_mut().unwrap().output.push(value("features", &[]));
+    refused(&two, &["2 outputs", "features"]);
+    let mut constant = model(vec![], vec![floats("y", &[1], &[1.0])]);
+    refused(&constant, &["does not depend on its input"]);
+    constant.graph = None;
+    refused(&constant, &["no graph"]);
+    let mut bytes = with_input(&[1, 2, 4, 4]);
+    let Some(TypeProto { value: Some(type_proto::Value::TensorType(tensor)) }) =
+        &mut bytes.graph.as_mut().unwrap().input[0].r#type
+    else {
+        unreachable!()
+    };
+    tensor.elem_type = Some(2);
+    refused(&bytes, &["element type 2"]);
+    let mut old = with_input(&[1, 2, 4, 4]);
+    old.opset_import[0].version = Some(6);
+    refused(&old, &["opset 6", "opset_version=17"]);
+}
+
+#[test]
+fn the_order_of_nodes() {
+    let relu = |x: &str, y: &str| node("Relu", &[x], y, &[]);
+    let unsorted = model(vec![relu("b", "y"), relu("x", "a"), relu("a", "b")], vec![]);
+    assert_eq!(outcome(&unsorted).unwrap().nodes.len(), 4);
+    refused(&model(vec![relu("b", "a"), relu("a", "b"), relu("b", "y")], vec![]), &["depends on itself"]);
+    refused(&model(vec![relu("y", "y")], vec![]), &["the-y", "depends on itself"]);
+    refused(&model(vec![relu("nothing", "y")], vec![]), &["the-y", "nothing", "provides"]);
+    refused(&model(vec![relu("x", "z")], vec![]), &["provides y"]);
+    refused(&model(vec![relu("x", "y"), relu("x", "y")], vec![]), &["the-y", "defined before"]);
+    refused(&model(vec![relu("x", "x")], vec![]), &["defined before"]);
+    refused(&model(vec![relu("", "y")], vec![]), &["input 0 is missing"]);
+    refused(&model(vec![node("Relu", &[], "y", &[])], vec![]), &["input 0 is missing"]);
+    let tensor = floats("w", &[1], &[1.0]);
+    refused(&model(vec![relu("x", "y")], vec![tensor.clone(), tensor]), &["two initialisers", "w"]);
+    // A second output, such as the mask of a dropout, is nothing to compute with.
+    let mut dropout = node("Dropout", &["x"], "a", &[]);
+    dropout.output.push("mask".to_owned());
+    outcome(&model(vec![dropout.clone(), relu("a", "y")], vec![])).unwrap();
+    refused(&model(vec![dropout, relu("mask", "y")], vec![]), &["second output"]);
+}
+
+/// A chain of a hundred thousand nodes: no stack overflows.
+#[test]
+fn a_long_chain() {
+    let name = |i: usize| if i == 0 { "x".to_owned() } else { format!("v{i}") };
+    let chain = |op: &str| {
+        let mut nodes: Vec<NodeProto> = (0..40_000)
+            .map(|i| NodeProto { name: None, ..node(op, &[&name(i)], &name(i + 1), &[]) })
+            .collect();
+        nodes.push(node("Relu", &[&name(40_000)], "y", &[]));
+        nodes.reverse();
+        model(nodes, vec![])
+    };
+    assert_eq!(outcome(&chain("Identity")).unwrap().nodes.len(), 2);
+    refused(&chain("Relu"), &["4096"]);
+}
+
+#[test]
+fn constants() {
+    let conv = |w: TensorProto| model(vec![node("Conv", &["x", "w"], "y", &[])], vec![w]);
+    let ones = floats("w", &[3, 2, 1, 1], &[1.0; 6]);
+    assert_eq!(outcome(&conv(ones.clone())).unwrap().output_shape().channels, 3);
+    let node_words = ["the-y", "tensor w"];
+    let refused = |w: TensorProto, words: &[&str]| refused(&conv(w), &[&node_words[..], words].concat());
+    refused(floats("w", &[3, 2, 1, 1], &[1.0; 5]), &["5 elements", "make 6"]);
+    refused(floats("w", &[3, 2, 1, 1], &[1.0, f32::NAN, 1.0, 1.0, 1.0, 1.0]), &["element 1", "NaN"]);
+    refused(floats("w", &[3, 2, 1], &[1.0; 6]), &["3 dimensions"]);
+    refused(floats("w", &[3, 1, 1, 1], &[1.0; 3]), &["2 input channels"]);
+    refused(floats("w", &[-3, 2, 1, 1], &[1.0; 6]), &["dimensions"]);
+    refused(floats("w", &[i64::MAX, i64::MAX, 1, 1], &[1.0; 6]), &["dimensions"]);
+    refused(floats("w", &[1; 9], &[1.0]), &["dimensions"]);
+    refused(
+        TensorProto { data_location: Some(1), ..ones.clone() },
+        &["another file", "save_as_external_data"],
+    );
+    refused(TensorProto { data_type: Some(3), ..ones.clone() }, &["element type 3", "quantised"]);
+    let raw = |bytes| TensorProto { raw_data: Some(vec![0; bytes]), float_data: vec![], ..ones.clone() };
+    outcome(&conv(raw(24))).unwrap();
+    refused(raw(23), &["23 bytes"]);
+    refused(raw(20), &["5 elements"]);
+    let half = TensorProto { data_type: Some(10), ..raw(0) };
+    let half = TensorProto { raw_data: Some([0x00, 0x3c].repeat(6)), ..half };
+    assert_eq!(outcome(&conv(half)).unwrap().nodes[1].op, outcome(&conv(ones)).unwrap().nodes[1].op);
+
+    // No weights, or computed ones.
+    refused_node("Conv", &["x"], &[], &[], &["input 1 is missing"]);
+    refused_node("Conv", &["x", "x"], &[], &[], &["input 1 is computed"]);
+    refused_node("Relu", &["w"], &[], &[floats("w", &[1], &[1.0])], &["constant", "onnxsim"]);
+}
+
+/// Nodes may share a tensor, but not to make a small file a large network.
+#[test]
+fn shared_weights_are_counted_as_often_as_used() {
+    let side = 1 << 5;
+    let mut nodes = vec![node("Flatten", &["x"], "v0", &[])];
+    nodes.extend((0..200).map(|i| node("MatMul", &[&format!("v{i}"), "w"], &format!("v{}", i + 1), &[])));
+    nodes.push(node("Relu", &["v200"], "y", &[]));
+    let mut model = model(nodes, vec![floats("w", &[side, side], &vec![0.0; (side * side) as usize])]);
+    model.graph.as_mut().unwrap().input = vec![value("x", &[1, side])];
+    outcome(&model).unwrap();
+    let budget = (side * (side + 1) * 150) as usize;
+    let error = read_within(&model.encode_to_vec(), "the-file", budget).unwrap_err().to_string();
+    assert!(error.contains("the-v151") && error.contains("all weights together"), "{error}");
+}
+
+#[test]
+fn windows() {
+    let w = [floats("w", &[2, 1, 3, 3], &[1.0; 18])];
+    let conv = |attributes: &[AttributeProto]| {
+        let attributes = [&[int("group", 2)], attributes].concat();
+        model(vec![node("Conv", &["x", "w"], "y", &attributes)], w.to_vec())
+    };
+    let shape =
+        |attributes: &[AttributeProto]| outcome(&conv(attributes)).unwrap().output_shape().to_string();
+    assert_eq!(shape(&[]), "2x2x2");
+    assert_eq!(shape(&[text("auto_pad", "VALID")]), "2x2x2");
+    assert_eq!(shape(&[text("auto_pad", "SAME_UPPER")]), "2x4x4");
+    assert_eq!(shape(&[text("auto_pad", "SAME_LOWER"), ints("strides", &[2, 3])]), "2x2x2");
+    assert_eq!(shape(&[ints("pads", &[1, 0, 2, 0])]), "2x5x2");
+    assert_eq!(
+        shape(&[ints("dilations", &[1, 1]), ints("kernel_shape", &[3, 3])]),
+        "2x4x4".replace('4', "2")
+    );
+    let refused = |attribute: AttributeProto, words: &[&str]| refused(&conv(&[attribute]), words);
+    refused(ints("dilations", &[2, 2]), &["the-y", "dilation"]);
+    refused(ints("kernel_shape", &[5, 5]), &["[5, 5]", "[3, 3]"]);
+    refused(ints("pads", &[1, 1]), &["pads", "4 sizes"]);
+    refused(ints("pads", &[-1, 0, 0, 0]), &["pads"]);
+    refused(ints("pads", &[i64::MAX, 0, 0, 0]), &["pads"]);
+    refused(ints("strides", &[0, 1]), &["strides"]);
+    refused(text("auto_pad", "MAGIC"), &["MAGIC", "explicit pads"]);
+    refused(int("auto_pad", 1), &["auto_pad"]);
+    refused_node("Conv", &["x", "w"], &[int("group", -1)], &w, &["negative"]);
+    refused_node("Conv", &["x", "w"], &[int("group", 0)], &w, &["0 groups"]);
+
+    refused_node("MaxPool", &["x"], &[], &[], &["kernel_shape"]);
+    refused_node("MaxPool", &["x"], &[ints("kernel_shape", &[9, 9])], &[], &["kernel"]);
+    refused_node("MaxPool", &["x"], &[ints("kernel_shape", &[0, 1])], &[], &["kernel"]);
+    let average = |more: &[AttributeProto]| [&[ints("kernel_shape", &[3, 3])], more].concat();
+    let padded = ints("pads", &[1, 1, 1, 1]);
+    refused_node("AveragePool", &["x"], &average(&[padded]), &[], &["count_include_pad=1"]);
+    let rounded = [ints("strides", &[2, 2]), int("ceil_mode", 1)];
+    refused_node("AveragePool", &["x"], &average(&rounded), &[], &["ceil_mode"]);
+    let ceil = model(vec![node("MaxPool", &["x"], "y", &average(&rounded))], vec![]);
+    assert_eq!(outcome(&ceil).unwrap().output_shape().to_string(), "2x2x2");
+}
+
+#[test]
+fn other_operators() {
+    let matrix = floats("w", &[32, 3], &[1.0; 96]);
+    refused_node("MatMul", &["x", "w"], &[], std::slice::from_ref(&matrix), &["flatten it first"]);
+    let flat = |op: &str, attributes: &[AttributeProto], tensors: &[TensorProto]| {
+        let nodes = vec![node("Flatten", &["x"], "v", &[]), node(op, &["v", "w", "b"], "y", attributes)];
+        model(nodes, tensors.to_vec())
+    };
+    let bias = floats("b", &[3], &[1.0; 3]);
+    outcome(&flat("Gemm", &[], &[matrix.clone(), bias.clone()])).unwrap();
+    refused(&flat("Gemm", &[int("transB", 1)], &[matrix.clone(), bias.clone()]), &["[32, 3]", "32 inputs"]);
+    refused(&flat("Gemm", &[int("transA", 1)], &[matrix.clone(), bias.clone()]), &["transA"]);
+    refused(&flat("Gemm", &[], &[matrix.clone(), floats("b", &[4], &[1.0; 4])]), &["bias of 3"]);
+    let list = |name| floats(name, &[2], &[1.0; 2]);
+    let lists = [list("g"), list("b"), list("m"), list("v")];
+    let norm = |attributes| {
+        model(vec![node("BatchNormalization", &["x", "g", "b", "m", "v"], "y", attributes)], lists.to_vec())
+    };
+    outcome(&norm(&[])).unwrap();
+    refused(&norm(&[int("training_mode", 1)]), &["evaluation mode"]);
+    refused_node("BatchNormalization", &["x", "g", "b", "m"], &[], &lists, &["input 4 is missing"]);
+    let negative = [list("g"), list("b"), list("m"), floats("v", &[2], &[-1.0, 1.0])];
+    refused_node("BatchNormalization", &["x", "g", "b", "m", "v"], &[], &negative, &["finite"]);
+    refused_node("Clip", &["x", "w"], &[], &[list("w")], &["2 elements"]);
+    refused_node("Clip", &["x", "w"], &[], &[floats("w", &[], &[f32::INFINITY])], &["finite"]);
+
+    refused_node("Concat", &["x", "x"], &[int("axis", 2)], &[], &["axis 2", "axis 1"]);
+    refused_node("Concat", &[], &[int("axis", 1)], &[], &["no input"]);
+    refused_node("Flatten", &["x"], &[int("axis", 2)], &[], &["axis 2"]);
+    refused_node("Flatten", &["x"], &[int("axis", i64::MIN)], &[], &["axis"]);
+    refused_node("ReduceMean", &["x"], &[ints("axes", &[1])], &[], &["[1]"]);
+    refused_node("ReduceMean", &["x"], &[], &[], &["everything"]);
+    refused_node("ReduceMean", &["x"], &[ints("axes", &[2, 7])], &[], &["axis 7"]);
+    refused_node("Squeeze", &["x"], &[ints("axes", &[2])], &[], &["not 1"]);
+    for target in
+        [&[1, 2, 16][..], &[-1, -1, 3], &[1, 31], &[0, 0, 0, 0, 0], &[i64::MAX, 4], &[-2, 16], &[0, -1, 0]]
+    {
+        refused_node("Reshape", &["x", "s"], &[], &[int64s("s", target)], &[]);
+    }
+    for target in [&[1, 32][..], &[-1, 32], &[0, -1], &[1, -1, 1, 1], &[32], &[1, 2, 4, 4], &[0, 0, 0, 0]] {
+        outcome(&model(vec![node("Reshape", &["x", "s"], "y", &[])], vec![int64s("s", target)])).unwrap();
+    }
+    refused_node("Mul", &["x", "x"], &[], &[], &["one constant"]);
+    refused_node("Div", &["w", "x"], &[], &[list("w")], &["per channel"]);
+    refused_node("Div", &["x", "w"], &[], &[floats("w", &[1], &[0.0])], &["finite"]);
+    refused_node("Add", &["x", "w"], &[], &[floats("w", &[2, 4, 4], &[0.0; 32])], &["per channel"]);
+    let constant = |a: AttributeProto| {
+        model(vec![node("Constant", &[], "c", &[a]), node("Add", &["x", "c"], "y", &[])], vec![])
+    };
+    refused(&constant(text("value_string", "a")), &["the-c", "value_string"]);
+    refused(&constant(int("value", 1)), &["no tensor"]);
+    refused(&constant(int("value_int", 1)), &["tensor c", "element type 7"]);
+    // Names do not reach the terminal as they are.
+    let hostile = format!("\x1b[2J{}", "long".repeat(1000));
+    let mut model = model(vec![node("Foo", &["x"], "y", &[])], vec![]);
+    model.graph.as_mut().unwrap().node[0].name = Some(hostile);
+    let message = outcome(&model).unwrap_err().to_string();
+    assert!(!message.contains('\x1b') && message.len() < 500, "{message}");
+}

@@ -1,0 +1,10 @@
+//! Tests of the importers against the definition of each operator, other implementations' results, and hostile files.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
+
+mod forward;
+mod hostile;
+mod onnx;
+mod picture;
+mod safetensors;
+mod zoo;
