@@ -1,0 +1,307 @@
+//! Comparison of two private integers.
+//!
+//! # Functionality
+//! P0: a, P1: b, integers of n bits. Output: XOR shares of 1{a < b}; from [`less_than_low`] also of
+//! 1{a mod 2^k < b mod 2^k}.
+//!
+//! # Protocol
+//! The integers are cut into digits of m bits from the bottom, and at k; the topmost digit of a part may be shorter.
+//! lt = 1{a_j < b_j} and eq = 1{a_j = b_j} of the digits; eq not of the lowest. For random r, e:
+//!
+//! | step | P0 (a)                                         | wire | P1 (b)                              |
+//! |------|------------------------------------------------|------|-------------------------------------|
+//! | 1    | table at c: `r ⊕ 1{a_j < c}, e ⊕ 1{a_j = c}`   | ↔    | `lt, eq` at its own `c = b_j`       |
+//! | 2    | one-bit digits: `lt = ¬a_j·b_j`, eq = ¬a_j     | ↔    | `lt = ¬a_j·b_j`, eq = b_j           |
+//! | 3    | bit triples for the whole tree                 | ↔    | bit triples for the whole tree      |
+//! | 4    | neighbours (h, l): open the operands' masks    | ↔    | neighbours (h, l)                   |
+//! | 5    | `lt = lt_h ⊕ eq_h ∧ lt_l`, `eq = eq_h ∧ eq_l`  |      | the same                            |
+//!
+//! Steps 4 and 5 once for each level of a balanced tree. What contains the lowest digit has no eq. The
+//! part above k is a tree of its own until the part below is one node, which then becomes its lowest.
+//!
+//! # Cost
+//! [`cost`], [`cost_low`]: a 1-of-2^m OT on two bits a digit, on one bit for the lowest; one AND for each lt and eq of the
+//! tree. Batches of [`BATCH`] comparisons one after the other, so that memory stays bounded.
+//!
+//! # Security
+//! r and e are uniform, so the digits' OTs give shares; the tree is made of ANDs on shares.
+//!
+//! # Reference
+//! Rathee et al.: CrypTFlow2 (CCS 2020), section 3.1, algorithm 1; Rathee et al.: SiRNN (S&P 2021), section 5.1, for the
+//! digits shared with the low part.
+//!
+//! # Deviations
+//! One-bit digits by one COT on private bits. Where the low part joins, eq is left out as along any lowest path.
+
+use crate::and;
+use crate::product;
+use copriv_bits::BitVec;
+use copriv_channel::Cost;
+use copriv_ot::triple::BitTriples;
+use copriv_ring::Width;
+use copriv_session::{Params, Session};
+use copriv_share::Boolean;
+use copriv_wire::{Result, Role};
+
+/// Comparisons that go together.
+pub const BATCH: usize = 1 << 17;
+
+/// The cost of `n` comparisons of integers of `bits` bits.
+pub fn cost(params: &Params, n: usize, bits: u32) -> Cost {
+    cost_low(params, n, bits, bits)
+}
+
+/// The cost of `n` comparisons of integers of `bits` bits and, besides, of their low `low` bits.
+pub fn cost_low(params: &Params, n: usize, bits: u32, low: u32) -> Cost {
+    let digits = Digits::new(params.digit_bits, bits, low);
+    let levels = digits.levels();
+    let batch = |n: usize| {
+        let leaf = |leaf: &Leaf| match leaf.bits {
+            1 => product::cost(params, n * leaf.digits.len(), Width::BIT),
+            bits => params.one_of_n_cost(Role::P0, n * leaf.digits.len(), bits, leaf.width()),
+        };
+        let triples = match levels.iter().sum::<usize>() {
+            0 => Cost::ZERO,
+            ands => params.bit_triples_cost(n * ands),
+        };
+        let leaves = digits.leaves().iter().map(leaf).sum::<Cost>();
+        leaves + triples + levels.iter().map(|ands| and::open_cost(n * ands)).sum()
+    };
+    let whole = if n < BATCH { Cost::ZERO } else { batch(BATCH).repeat(n / BATCH) };
+    if n.is_multiple_of(BATCH) { whole } else { whole + batch(n % BATCH) }
+}
+
+/// Shares of 1{a < b} for integers of `bits` bits; `own` is a for P0 and b for P1.
+///
+/// # Errors
+/// When the connection fails or the peer sends something else.
+///
+/// # Panics
+/// When `bits` is not in 1..=64.
+pub fn less_than(s: &mut Session, bits: u32, own: &[u64]) -> Result<Boolean> {
+    let (all, _) = less_than_low(s, bits, bits, own)?;
+    Ok(all)
+}
+
+/// Shares of 1{a < b} and of the same comparison of the low `low` bits.
+///
+/// # Errors
+/// As [`less_than`].
+///
+/// # Panics
+/// When `bits` is not in 1..=64 or `low` not in 1..=`bits`.
+pub fn less_than_low(s: &mut Session, bits: u32, low: u32, own: &[u64]) -> Result<(Boolean, Boolean)> {
+    let digits = Digits::new(s.params.digit_bits, bits, low);
+    let (mut all, mut low) = (BitVec::default(), BitVec::default());
+    for own in own.chunks(BATCH) {
+        let nodes = digits.compare(s, own)?;
+        let (batch_all, batch_low) = digits.combine(s, nodes)?;
+        all.extend(&batch_all);
+        low.extend(&batch_low);
+    }
+    Ok((Boolean::new(all), Boolean::new(low)))
+}
+
+/// How integers are cut: where each digit starts and how many bits it has, the lowest first.
+struct Digits {
+    digits: Vec<(u32, u32)>,
+    /// Digits of the low part.
+    low: usize,
+}
+
+/// The digits of one size, compared in one batch of OTs.
+struct Leaf {
+    bits: u32,
+    /// Whether shares of eq are wanted.
+    eq: bool,
+    digits: Vec<usize>,
+}
+
+/// Shares of lt and eq of a run of digits for every comparison of a batch; eq is empty for a run that has the lowest digit.
+struct Node {
+    lt: BitVec,
+    eq: BitVec,
+}
+
+impl Leaf {
+    fn width(&self) -> Width {
+        Width::of(1 + u32::from(self.eq))
+    }
+}
+
+impl Digits {
+    fn new(m: u32, bits: u32, low: u32) -> Self {
+        assert!((1..=64).contains(&bits) && (1..=bits).contains(&low), "integers have 1 to 64 bits");
+        let part =
+            |from: u32, to: u32| (from..to).step_by(m as usize).map(move |start| (start, m.min(to - start)));
+        let digits: Vec<_> = part(0, low).chain(part(low, bits)).collect();
+        Self { digits, low: low.div_ceil(m) as usize }
+    }
+
+    /// The batches of OTs. Digits of one bit have eq for nothing.
+    fn leaves(&self) -> Vec<Leaf> {
+        let mut leaves: Vec<Leaf> = Vec::new();
+        for (j, &(_, bits)) in self.digits.iter().enumerate() {
+            let eq = j > 0 && bits > 1;
+            match leaves.iter_mut().find(|leaf| (leaf.bits, leaf.eq) == (bits, eq)) {
+                Some(leaf) => leaf.digits.push(j),
+                None => leaves.push(Leaf { bits, eq, digits: vec![j] }),
+            }
+        }
+        leaves
+    }
+
+    /// The number of ANDs at each level of the tree.
+    fn levels(&self) -> Vec<usize> {
+        let (mut low, mut high) = (self.low, self.digits.len() - self.low);
+        let mut levels = Vec::new();
+        loop {
+            if low == 1 {
+                (low, high) = (low + high, 0);
+            }
+            if low == 1 {
+                return levels;
+            }
+            // The lowest pair has no eq.
+            levels.push(2 * (low / 2 + high / 2) - 1);
+            (low, high) = (low.div_ceil(2), high.div_ceil(2));
+        }
+    }
+
+    /// Steps 1 and 2: lt and eq of every digit.
+    fn compare(&self, s: &mut Session, own: &[u64]) -> Result<Vec<Node>> {
+        let n = own.len();
+        let mut nodes: Vec<Node> =
+            self.digits.iter().map(|_| Node { lt: BitVec::default(), eq: BitVec::default() }).collect();
+        for leaf in self.leaves() {
+            let (lt, eq) = leaf.compare(s, &self.own_digits(&leaf, own))?;
+            for (i, &j) in leaf.digits.iter().enumerate() {
+                nodes[j].lt = lt.slice(i * n..(i + 1) * n);
+                if j > 0 {
+                    nodes[j].eq = eq.slice(i * n..(i + 1) * n);
+                }
+            }
+        }
+        Ok(nodes)
+    }
+
+    fn own_digits(&self, leaf: &Leaf, own: &[u64]) -> Vec<u8> {
+        let mask = Width::of(leaf.bits).mask();
+        let mut digits = Vec::with_capacity(leaf.digits.len() * own.len());
+        for &j in &leaf.digits {
+            let (start, _) = self.digits[j];
+            digits.extend(own.iter().map(|x| (x >> start & mask) as u8));
+        }
+        digits
+    }
+
+    /// Steps 3 to 5: lt of all digits and of the low part.
+    fn combine(&self, s: &mut Session, mut nodes: Vec<Node>) -> Result<(BitVec, BitVec)> {
+        let n = nodes[0].lt.len();
+        let ands: usize = self.levels().iter().sum();
+        let mut triples = Triples::new(s, n * ands)?; // (3)
+        let mut high = nodes.split_off(self.low);
+        let mut low_lt = BitVec::default();
+        loop {
+            if nodes.len() == 1 && low_lt.is_empty() {
+                low_lt = nodes[0].lt.clone();
+                nodes.append(&mut high);
+            }
+            if nodes.len() == 1 {
+                return Ok((nodes.swap_remove(0).lt, low_lt));
+            }
+            let pairs = || nodes.chunks_exact(2).chain(high.chunks_exact(2));
+            let (mut x, mut y) = (BitVec::default(), BitVec::default());
+            for pair in pairs() {
+                for operand in [&pair[0].lt, &pair[0].eq].into_iter().filter(|l| !l.is_empty()) {
+                    x.extend(&pair[1].eq);
+                    y.extend(operand);
+                }
+            }
+            let z = and::and_with(s, &triples.take(x.len()), &x, &y)?; // (4)
+            let mut z = (0..z.len()).step_by(n).map(|at| z.slice(at..at + n));
+            nodes = next_level(nodes, &mut z);
+            high = next_level(high, &mut z);
+        }
+    }
+}
+
+/// Step 5 for one part of the nodes: `z` gives the products of each pair, the node without a neighbour stays.
+fn next_level(nodes: Vec<Node>, z: &mut impl Iterator<Item = BitVec>) -> Vec<Node> {
+    let mut next = Vec::with_capacity(nodes.len().div_ceil(2));
+    let mut nodes = nodes.into_iter();
+    while let Some(low) = nodes.next() {
+        let Some(high) = nodes.next() else {
+            next.push(low);
+            break;
+        };
+        let lt = &high.lt ^ &z.next().unwrap_or_default(); // (5)
+        let eq = if low.eq.is_empty() { low.eq } else { z.next().unwrap_or_default() };
+        next.push(Node { lt, eq });
+    }
+    next
+}
+
+impl Leaf {
+    /// Shares of lt and eq of the digits `own`.
+    fn compare(&self, s: &mut Session, own: &[u8]) -> Result<(BitVec, BitVec)> {
+        let (n, bits) = (own.len(), self.bits);
+        if bits == 1 {
+            let flip = s.role().only_p0(1) as u8;
+            let own = plane(own, |&x| u64::from(x ^ flip));
+            let lt = product::product(s, Width::BIT, &own)?; // (2)
+            return Ok((BitVec::from_lsb(lt.own().words()), own));
+        }
+        let eq_bits = if self.eq { n } else { 0 };
+        Ok(match s.role() {
+            Role::P0 => {
+                let [lt, eq] = [s.prg.bits(n), s.prg.bits(eq_bits)];
+                s.one_of_n_send(bits, self.width(), n, |i, table| {
+                    let a = u64::from(own[i]);
+                    for (c, entry) in (0u64..).zip(table.iter_mut()) {
+                        *entry = lt.bit(i) ^ a.wrapping_sub(c) >> 63; // (1)
+                    }
+                    if self.eq {
+                        for (c, entry) in (0u64..).zip(table) {
+                            *entry |= (eq.bit(i) ^ (a ^ c).wrapping_sub(1) >> 63) << 1; // (1)
+                        }
+                    }
+                })?;
+                (lt, eq)
+            }
+            Role::P1 => {
+                let open = s.one_of_n_receive(bits, self.width(), own)?; // (1)
+                (plane(&open, |&x| x), plane(&open[..eq_bits], |&x| x >> 1))
+            }
+        })
+    }
+}
+
+/// Bit 0 of `f` of each value.
+fn plane<T>(values: &[T], f: impl Fn(&T) -> u64) -> BitVec {
+    let word = |chunk: &[T]| chunk.iter().rev().fold(0, |word, x| word << 1 | f(x) & 1);
+    BitVec::from_words(values.chunks(64).map(word).collect(), values.len())
+}
+
+/// Triples drawn at once and used up one after the other.
+struct Triples {
+    all: BitTriples,
+    used: usize,
+}
+
+impl Triples {
+    fn new(s: &mut Session, count: usize) -> Result<Self> {
+        let all = match count {
+            0 => BitTriples { a: BitVec::default(), b: BitVec::default(), c: BitVec::default() },
+            _ => s.bit_triples(count)?,
+        };
+        Ok(Self { all, used: 0 })
+    }
+
+    fn take(&mut self, count: usize) -> BitTriples {
+        let range = self.used..self.used + count;
+        self.used += count;
+        let [a, b, c] = [&self.all.a, &self.all.b, &self.all.c].map(|bits| bits.slice(range.clone()));
+        BitTriples { a, b, c }
+    }
+}

@@ -1,0 +1,269 @@
+//! Each protocol against its definition on integers; the cost against what was counted.
+
+use crate::common::*;
+use copriv_bits::BitVec;
+use copriv_nonlinear::wrap::{self, Signedness};
+use copriv_nonlinear::{
+    Sign, Windows, and, argmax, avgpool, b2a, clip, drelu, maxpool, millionaires, mux, product, relu,
+    truncate,
+};
+use copriv_ring::{RingVec, Width};
+use copriv_session::Params;
+use copriv_share::{Arithmetic, Boolean};
+use proptest::prelude::*;
+
+const IDEAL: Params = Params::IDEAL;
+
+fn widths() -> impl Strategy<Value = Width> {
+    prop_oneof![prop::sample::select(&WIDTHS[..]), 2u32..=64].prop_map(Width::of)
+}
+
+fn lengths() -> impl Strategy<Value = usize> {
+    prop_oneof![Just(0usize), Just(1), Just(64), 1usize..200]
+}
+
+/// Equal, smaller and larger pairs, and pairs that differ in one digit only.
+fn pairs(bits: u32, n: usize, seed: u64) -> [Vec<u64>; 2] {
+    let width = Width::of(bits);
+    let a = elements(width, n, seed).into_words();
+    let other = elements(width, n, seed ^ 1).into_words();
+    let b = (0..n).map(|i| match i % 4 {
+        0 => a[i],
+        1 => a[i] ^ width.reduce(1 << (other[i] % u64::from(bits))),
+        2 => width.reduce(a[i].wrapping_add(1)),
+        _ => other[i],
+    });
+    [a.clone(), b.collect()]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn millionaires_compare(bits in 1u32..=64, m in 1u32..=8, n in lengths(), seed: u64) {
+        let [a, b] = pairs(bits, n, seed);
+        let params = with_digits(m);
+        let cost = millionaires::cost(&params, n, bits);
+        let got = run(params, cost, [&a, &b], |s, own| millionaires::less_than(s, bits, own));
+        prop_assert_eq!(got, BitVec::from_fn(n, |i| a[i] < b[i]));
+    }
+
+    #[test]
+    fn millionaires_compare_the_low_part(
+        bits in 1u32..=64, cut in 0u32..64, m in 1u32..=8, n in lengths(), seed: u64
+    ) {
+        let low = cut % bits + 1;
+        let [a, b] = pairs(bits, n, seed);
+        let (params, mask) = (with_digits(m), Width::of(low).mask());
+        let cost = millionaires::cost_low(&params, n, bits, low);
+        let got = run(params, cost, [&a, &b], |s, own| millionaires::less_than_low(s, bits, low, own));
+        prop_assert_eq!(got.0, BitVec::from_fn(n, |i| a[i] < b[i]));
+        prop_assert_eq!(got.1, BitVec::from_fn(n, |i| a[i] & mask < b[i] & mask));
+    }
+
+    #[test]
+    fn products_and_ands(width in widths(), n in lengths(), seed: u64) {
+        let [x, y] = [1, 2].map(|i| prg(seed ^ i).bits(n));
+        let got = run(IDEAL, product::cost(&IDEAL, n, width), [&x, &y], |s, own| product::product(s, width, own));
+        prop_assert_eq!(got.into_words(), (&x & &y).to_lsb());
+        let ([x0, x1], [y0, y1]) = (bit_shares(&x, seed), bit_shares(&y, seed ^ 9));
+        let got = run(IDEAL, and::cost(&IDEAL, n), [(x0, y0), (x1, y1)], |s, (x, y)| and::and(s, &x, &y));
+        prop_assert_eq!(got, &x & &y);
+    }
+
+    #[test]
+    fn bits_become_elements(width in 1u32..=64, n in lengths(), seed: u64) {
+        let (width, b) = (Width::of(width), prg(seed).bits(n));
+        let got = run(IDEAL, b2a::cost(&IDEAL, n, width), bit_shares(&b, seed), |s, b| b2a::b2a(s, &b, width));
+        prop_assert_eq!(got.into_words(), b.to_lsb());
+    }
+
+    #[test]
+    fn mux_selects(width in widths(), other in widths(), n in lengths(), seed: u64) {
+        let (x, y, b) = (elements(width, n, seed), elements(other, n, seed ^ 1), prg(seed ^ 2).bits(n));
+        let chosen = |x: &RingVec| {
+            x.words().iter().enumerate().map(|(i, &x)| if b.get(i) { x } else { 0 }).collect::<Vec<_>>()
+        };
+        let ([x0, x1], [y0, y1], [b0, b1]) = (shares(&x, seed), shares(&y, seed), bit_shares(&b, seed));
+        let inputs = [([&x0, &y0], &b0), ([&x1, &y1], &b1)];
+        let got = run(IDEAL, mux::cost(&IDEAL, n, width), inputs, |s, (x, b)| mux::mux(s, x[0], b));
+        prop_assert_eq!(got.into_words(), chosen(&x));
+        let cost = mux::cost_pair(&IDEAL, n, [width, other]);
+        let [got_x, got_y] = run(IDEAL, cost, inputs, |s, (x, b)| mux::mux_pair(s, x, b));
+        prop_assert_eq!((got_x.into_words(), got_y.into_words()), (chosen(&x), chosen(&y)));
+    }
+
+    #[test]
+    fn signs(width in widths(), n in lengths(), seed: u64) {
+        let x = elements(width, n, seed);
+        let cost = drelu::cost(&IDEAL, n, width);
+        prop_assert_eq!(run_on(IDEAL, cost, &x, drelu::msb), negative(&x));
+        prop_assert_eq!(run_on(IDEAL, cost, &x, drelu::drelu), !&negative(&x));
+    }
+
+    #[test]
+    fn wraps(width in widths(), out in 1u32..=64, n in lengths(), seed: u64) {
+        let (x, out) = (elements(width, n, seed), Width::of(out));
+        let wrapped = |x: &RingVec| {
+            let [x0, x1] = shares(x, 3);
+            BitVec::from_fn(n, |i| u128::from(x0.own().words()[i]) + u128::from(x1.own().words()[i]) > width.mask().into())
+        };
+        prop_assert_eq!(run_on(IDEAL, wrap::cost(&IDEAL, n, width), &x, wrap::wrap), wrapped(&x));
+        let positive = x.map(width, |x| x & width.mask() >> 1);
+        let cost = wrap::cost_nonnegative(&IDEAL, n);
+        prop_assert_eq!(run_on(IDEAL, cost, &positive, wrap::wrap_nonnegative), wrapped(&positive));
+        for (x, sign) in [(&x, Sign::Unknown), (&x, Sign::Known(())), (&positive, Sign::NonNegative)] {
+            for signedness in [Signedness::Unsigned, Signedness::Signed] {
+                let (w, m) = (wrapped(x), negative(x));
+                let m = |i| m.bit(i) * u64::from(signedness == Signedness::Signed);
+                let e = (0..n).map(|i| w.bit(i) + m(i)).collect();
+                let cost = wrap::cost_excess(&IDEAL, n, width, sign, out);
+                let [(x0, m0), (x1, m1)] = with_sign(x);
+                let inputs = [(&x0, known(sign, &m0)), (&x1, known(sign, &m1))];
+                let got = run(IDEAL, cost, inputs, |s, (x, sign)| wrap::excess(s, x, sign, signedness, out));
+                prop_assert_eq!(got, RingVec::from_words(out, e));
+            }
+        }
+    }
+
+    #[test]
+    fn relu_and_clip(width in widths(), n in lengths(), seed: u64, bounds: [i64; 2]) {
+        let x = elements(width, n, seed);
+        let (y, d) = run_on(IDEAL, relu::cost(&IDEAL, n, width), &x, relu::relu);
+        prop_assert_eq!(y, signed_map(&x, |x| x.max(0)));
+        prop_assert_eq!(d, !&negative(&x));
+        // Within a quarter of the ring no difference overflows.
+        let quarter = |v: i64| v >> (64 - width.bits()) >> 1;
+        let [low, high] = [quarter(bounds[0].min(bounds[1])), quarter(bounds[0].max(bounds[1]))];
+        let x = signed_map(&x, |x| x >> 1);
+        let got = run_on(IDEAL, clip::cost(&IDEAL, n, width), &x, |s, x| clip::clip(s, x, low, high));
+        prop_assert_eq!(got, signed_map(&x, |x| x.clamp(low, high)));
+    }
+
+    #[test]
+    fn truncations(width in widths(), cut in 0u32..64, n in lengths(), seed: u64) {
+        let shift = cut % width.bits();
+        let x = elements(width, n, seed);
+        let positive = x.map(width, |x| x & width.mask() >> 1);
+        let floor = |x: &RingVec| signed_map(x, |x| x >> shift);
+        let cost = truncate::cost_faithful_sirnn(&IDEAL, n, width, shift);
+        prop_assert_eq!(run_on(IDEAL, cost, &x, |s, x| truncate::trunc_faithful_sirnn(s, x, shift)), floor(&x));
+        let cost = truncate::cost_reduce(&IDEAL, n, width, shift);
+        let got = run_on(IDEAL, cost, &x, |s, x| truncate::trunc_reduce(s, x, shift));
+        prop_assert_eq!(got, floor(&x).resize(Width::of(width.bits() - shift)));
+        for (x, sign) in [(&x, Sign::Unknown), (&x, Sign::Known(())), (&positive, Sign::NonNegative)] {
+            let [(x0, m0), (x1, m1)] = with_sign(x);
+            let inputs = [(&x0, known(sign, &m0)), (&x1, known(sign, &m1))];
+            let cost = truncate::cost_faithful(&IDEAL, n, width, shift, sign);
+            let got = run(IDEAL, cost, inputs, |s, (x, sign)| truncate::trunc_faithful(s, x, shift, sign));
+            prop_assert_eq!(&got, &floor(x));
+            let cost = truncate::cost_one_bit(&IDEAL, n, width, shift, sign);
+            let got = run(IDEAL, cost, inputs, |s, (x, sign)| truncate::trunc_one_bit(s, x, shift, sign));
+            let low = |x: &Arithmetic, i: usize| x.own().words()[i] & ((1 << shift) - 1);
+            let carry = (0..n).map(|i| u64::from((low(&x0, i) + low(&x1, i)) >> shift > 0)).collect();
+            prop_assert_eq!(&got + &RingVec::from_words(width, carry), floor(x));
+        }
+    }
+
+    #[test]
+    fn maxima(width in widths(), sizes in prop::collection::vec(1usize..12, 0..20), seed: u64) {
+        let windows = overlapping(&sizes, seed);
+        // Halves, so that differences fit.
+        let x = signed_map(&elements(width, 50, seed), |x| x >> 1);
+        let (signed, index) = (x.to_signed(), argmax::index_width(&windows));
+        let cost = maxpool::cost(&IDEAL, &windows, width);
+        let got = run_on(IDEAL, cost, &x, |s, x| maxpool::maxpool(s, x, &windows));
+        prop_assert_eq!(got, RingVec::from_signed(width, &each(&windows, &signed, largest)));
+        for k in [index, Width::MAX] {
+            let cost = argmax::cost(&IDEAL, &windows, width, k);
+            let got = run_on(IDEAL, cost, &x, |s, x| argmax::argmax(s, x, &windows, k));
+            prop_assert_eq!(got, RingVec::from_signed(k, &each(&windows, &signed, first)));
+        }
+    }
+
+    #[test]
+    fn averages(
+        width in widths(), sizes in prop::collection::vec(1usize..12, 0..20), cut in 0u32..64,
+        multiplier: i64, seed: u64
+    ) {
+        let (windows, shift) = (overlapping(&sizes, seed), cut % width.bits());
+        let x = elements(width, 50, seed);
+        let cost = avgpool::cost(&IDEAL, windows.len(), width, shift, Sign::Unknown);
+        let got = run_on(IDEAL, cost, &x, |s, x| {
+            avgpool::avgpool(s, x, &windows, multiplier, shift, Sign::Unknown)
+        });
+        let sum = |w: &[i64]| w.iter().fold(0i64, |sum, &x| sum.wrapping_add(x)).wrapping_mul(multiplier);
+        let scaled = RingVec::from_signed(width, &each(&windows, &x.to_signed(), sum));
+        prop_assert_eq!(got, signed_map(&scaled, |x| x >> shift));
+    }
+}
+
+/// Shares of x and of its signs.
+fn with_sign(x: &RingVec) -> [(Arithmetic, Boolean); 2] {
+    let ([x0, x1], [m0, m1]) = (shares(x, 3), bit_shares(&negative(x), 4));
+    [(x0, m0), (x1, m1)]
+}
+
+fn known(sign: Sign, msb: &Boolean) -> Sign<&Boolean> {
+    match sign {
+        Sign::Unknown => Sign::Unknown,
+        Sign::Known(()) => Sign::Known(msb),
+        Sign::NonNegative => Sign::NonNegative,
+    }
+}
+
+fn largest(window: &[i64]) -> i64 {
+    window.iter().copied().max().expect("a window has an element")
+}
+
+fn first(window: &[i64]) -> i64 {
+    let at = window.iter().position(|&x| x == largest(window));
+    at.expect("the largest is in the window") as i64
+}
+
+fn overlapping(sizes: &[usize], seed: u64) -> Windows {
+    let index = prg(seed).words(sizes.iter().sum()).into_iter().map(|w| w as usize % 50).collect();
+    Windows::new(index, sizes.to_vec())
+}
+
+fn each(windows: &Windows, x: &[i64], f: impl Fn(&[i64]) -> i64) -> Vec<i64> {
+    let mut rest = windows.index();
+    windows
+        .sizes()
+        .iter()
+        .map(|&size| {
+            let window: Vec<i64> = rest[..size].iter().map(|&i| x[i]).collect();
+            rest = &rest[size..];
+            f(&window)
+        })
+        .collect()
+}
+
+/// Every element of a small ring, under every sharing of it.
+#[test]
+fn exhaustively_in_small_rings() {
+    for bits in 2..=5 {
+        let width = Width::of(bits);
+        let all = 1u64 << bits;
+        let share = |f: fn(u64, u64) -> u64| {
+            let words = (0..all * all).map(|i| f(i / all, i % all)).collect();
+            Arithmetic::new(RingVec::from_words(width, words))
+        };
+        let inputs = [share(|x, r| x.wrapping_sub(r)), share(|_, r| r)];
+        let x = Open::open(&inputs[0], &inputs[1]);
+        let n = x.len();
+        let (y, d) = run(IDEAL, relu::cost(&IDEAL, n, width), inputs.each_ref(), relu::relu);
+        assert_eq!((y, d), (signed_map(&x, |x| x.max(0)), !&negative(&x)));
+        for shift in 0..bits {
+            let floor = signed_map(&x, |x| x >> shift);
+            let cost = truncate::cost_faithful(&IDEAL, n, width, shift, Sign::Unknown);
+            let got = run(IDEAL, cost, inputs.each_ref(), |s, x| {
+                truncate::trunc_faithful(s, x, shift, Sign::Unknown)
+            });
+            assert_eq!(got, floor);
+            let cost = truncate::cost_faithful_sirnn(&IDEAL, n, width, shift);
+            let got = run(IDEAL, cost, inputs.each_ref(), |s, x| truncate::trunc_faithful_sirnn(s, x, shift));
+            assert_eq!(got, floor);
+        }
+    }
+}
