@@ -1,0 +1,171 @@
+//! Private inference equals the oracle bit for bit, and every byte and round was planned.
+
+use copriv_bits::Block;
+use copriv_channel::{Channel, memory};
+use copriv_ir::{Graph, GraphBuilder, LowerOptions, Lowered, NodeId, Shape, Window, lower};
+use copriv_plain::{argmax, evaluate_output};
+use copriv_prg::Prg;
+use copriv_ring::{RingVec, Width};
+use copriv_runner::{Client, Error, Model, Output, Plan, Report, Reveal, Server, Suite};
+use copriv_wire::Role;
+use proptest::prelude::*;
+
+fn prg(seed: u64) -> Prg {
+    Prg::from_seed(Block::new(seed, 7))
+}
+
+fn weights(prg: &mut Prg, len: usize) -> Vec<f32> {
+    prg.words(len).iter().map(|&w| (w as i32 as f32) / 2f32.powi(32)).collect()
+}
+
+/// Runs `inputs` in one session and checks everything that must hold.
+fn check(net: &Lowered, reveal: Reveal, inputs: &[RingVec]) -> Vec<Report> {
+    let suite = Suite::Cryptflow2;
+    let model = Model::new(net, suite, reveal).unwrap();
+    let (a, b) = memory();
+    let (c0, c1) = (Channel::new(Role::P0, a), Channel::new(Role::P1, b));
+    let (served, inferred) = std::thread::scope(|scope| {
+        let server = scope.spawn(|| {
+            let mut server = Server::accept(c0, prg(1), &model)?;
+            let mut reports = Vec::new();
+            while let Some(report) = server.serve(&mut |_| ())? {
+                reports.push(report);
+            }
+            Ok::<_, Error>(reports)
+        });
+        let client = scope.spawn(|| {
+            let mut client = Client::connect(c1, prg(2), Some(suite))?;
+            assert_eq!(client.offer().architecture, net.architecture);
+            inputs.iter().map(|x| client.infer(x, &mut |_| ())).collect::<Result<Vec<_>, _>>()
+        });
+        let inferred = client.join().unwrap();
+        (server.join().unwrap().unwrap(), inferred.unwrap())
+    });
+    assert_eq!(served.len(), inputs.len());
+    let plans = [Plan::new, Plan::again].map(|plan| plan(&net.architecture, suite, reveal).unwrap());
+    for (i, ((output, report), input)) in inferred.iter().zip(inputs).enumerate() {
+        let plain = evaluate_output(net, input).unwrap();
+        match (reveal, output) {
+            (Reveal::Logits, Output::Logits(logits)) => assert_eq!(logits.words(), plain.words()),
+            (Reveal::Label, Output::Label(label)) => assert_eq!(Some(*label), argmax(&plain)),
+            _ => panic!("another output than asked for"),
+        }
+        assert_eq!(plans[i.min(1)].differences(report), Vec::<String>::new());
+        assert_eq!(plans[i.min(1)].total, report.total);
+        let bytes =
+            |report: &Report| (report.total.online.bytes_p0_to_p1, report.total.online.bytes_p1_to_p0);
+        assert_eq!(bytes(report), bytes(&served[i]), "both parties count the same");
+    }
+    inferred.into_iter().map(|(_, report)| report).collect()
+}
+
+/// A network with every kind of layer.
+fn everything() -> Result<Graph, copriv_ir::Error> {
+    let mut r = prg(3);
+    let mut net = GraphBuilder::new("everything", Shape::new(2, 9, 8))?;
+    let uneven = Window { kernel: [3, 2], stride: [2, 1], padding: [1, 0, 1, 1] };
+    let input = net.input();
+    let a = net.conv("stem", input, uneven, 1, weights(&mut r, 6 * 2 * 6), weights(&mut r, 6))?;
+    let a = net.batch_norm("stem.bn", a, weights(&mut r, 6), weights(&mut r, 6))?;
+    let b = net.clip("relu6", a, 0.0, 6.0)?;
+    let b = net.conv("depthwise", b, Window::square(3, 1, 1), 6, weights(&mut r, 54), weights(&mut r, 6))?;
+    let sum = net.add("add", a, b)?;
+    let c = net.relu("relu", sum)?;
+    let d = net.conv("grouped", c, Window::square(1, 1, 0), 2, weights(&mut r, 12), weights(&mut r, 4))?;
+    let c = net.concat("concat", vec![c, d])?;
+    let c = net.max_pool("maxpool", c, Window::square(3, 2, 1))?;
+    let c = net.avg_pool("avgpool", c, Window { kernel: [1, 3], stride: [1, 1], padding: [0, 1, 0, 1] })?;
+    let c = net.clip("clip", c, -0.5, 0.25)?;
+    let e = net.global_avg_pool("mean", c)?;
+    let f = net.flatten("flatten", e)?;
+    let out = net.linear("classifier", f, weights(&mut r, 50), weights(&mut r, 5))?;
+    net.finish(out)
+}
+
+#[test]
+fn every_layer_at_several_widths() {
+    for (bits, frac_bits) in [(32, 8), (37, 12), (41, 12), (64, 20)] {
+        let width = Width::of(bits);
+        let net = lower(&everything().unwrap(), LowerOptions { width, frac_bits }).unwrap();
+        let inputs: Vec<RingVec> = (0..2)
+            .map(|i| prg(i).ring(Width::of(frac_bits + 2), net.architecture.input_shape().len()))
+            .map(|x| RingVec::from_signed(width, &x.to_signed()))
+            .collect();
+        for reveal in [Reveal::Logits, Reveal::Label] {
+            let reports = check(&net, reveal, &inputs);
+            let ops: Vec<&str> = reports[0].layers.iter().map(|l| l.op.as_str()).collect();
+            for op in [
+                "setup", "conv", "linear", "relu", "relu6", "truncate", "maxpool", "avgpool", "add", "reveal",
+            ] {
+                assert!(ops.contains(&op), "{op}");
+            }
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Recipe {
+    channels: usize,
+    map: [usize; 2],
+    layers: Vec<(u8, usize)>,
+    seed: u64,
+}
+
+fn build(recipe: &Recipe) -> Result<Graph, copriv_ir::Error> {
+    let mut r = prg(recipe.seed);
+    let mut net = GraphBuilder::new("random", Shape::new(recipe.channels, recipe.map[0], recipe.map[1]))?;
+    let mut x: NodeId = net.input();
+    for (i, &(kind, size)) in recipe.layers.iter().enumerate() {
+        let (name, shape) = (format!("{i}"), net.shape(x));
+        let c = shape.channels;
+        x = match kind {
+            0 => {
+                let k = size.min(shape.height + 2).min(shape.width + 2).min(3);
+                let window = Window::square(k, 1 + size % 2, 1);
+                net.conv(name, x, window, 1, weights(&mut r, size * c * k * k), weights(&mut r, size))?
+            }
+            1 => net.conv(name, x, Window::square(1, 1, 0), c, weights(&mut r, c), weights(&mut r, c))?,
+            2 => net.relu(name, x)?,
+            3 => net.add(name, x, x)?,
+            4 if shape.height > 1 && shape.width > 1 => net.max_pool(name, x, Window::square(2, 1, 0))?,
+            5 => net.global_avg_pool(name, x)?,
+            _ => net.clip(name, x, -0.5, 0.5)?,
+        };
+    }
+    net.finish(x)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_networks(
+        channels in 1usize..4, h in 1usize..7, w in 1usize..7, seed: u64, bits in 24u32..=64,
+        layers in proptest::collection::vec((0u8..7, 1usize..5), 1..5),
+    ) {
+        let graph = build(&Recipe { channels, map: [h, w], layers, seed }).unwrap();
+        let width = Width::of(bits);
+        let net = lower(&graph, LowerOptions { width, frac_bits: 8 }).unwrap();
+        // Values below 1 in absolute value: the oracle and the tournament agree while differences fit.
+        let x = prg(seed).ring(Width::of(9), net.architecture.input_shape().len());
+        check(&net, Reveal::Logits, &[RingVec::from_signed(width, &x.to_signed())]);
+    }
+}
+
+#[test]
+fn a_wrong_input_is_refused_before_anything_is_sent() {
+    let net = lower(&everything().unwrap(), LowerOptions { width: Width::of(41), frac_bits: 12 }).unwrap();
+    let model = Model::new(&net, Suite::Cryptflow2, Reveal::Label).unwrap();
+    let (a, b) = memory();
+    std::thread::scope(|scope| {
+        let server = scope.spawn(|| {
+            let mut server = Server::accept(Channel::new(Role::P0, a), prg(1), &model).unwrap();
+            server.serve(&mut |_| ()).unwrap()
+        });
+        let mut client = Client::connect(Channel::new(Role::P1, b), prg(2), None).unwrap();
+        let error = client.infer(&RingVec::zeros(Width::of(41), 3), &mut |_| ()).unwrap_err();
+        assert!(error.to_string().contains("2x9x8"), "{error}");
+        drop(client);
+        assert_eq!(server.join().unwrap(), None);
+    });
+}
