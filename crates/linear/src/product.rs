@@ -43,7 +43,7 @@ use copriv_channel::{Channel, Cost};
 use copriv_ot::{RcotBackend, RcotReceiver, RcotSender};
 use copriv_ring::{RingVec, Width};
 use copriv_session::Session;
-use copriv_wire::{Result, Role, messages, packed_bytes};
+use copriv_wire::{Result, Role, messages};
 use std::collections::VecDeque;
 use std::iter;
 
@@ -128,18 +128,20 @@ impl Product {
 /// Bounds on a chunk.
 #[derive(Clone, Copy, Debug)]
 struct Limits {
+    /// RCOTs.
     ots: usize,
-    bytes: usize,
+    /// Elements of one message.
+    elements: usize,
 }
 
 impl Limits {
-    const DEFAULT: Self = Self { ots: 1 << 14, bytes: 1 << 22 };
+    /// What a chunk's bits have in common, a share and a message of words, stays in the second-level cache.
+    const DEFAULT: Self = Self { ots: 1 << 14, elements: 1 << 14 };
 
     /// Entries in a chunk.
     fn entries(self, product: &Product) -> usize {
         let (_, per) = product.sides();
-        let bytes: usize = product.message_widths().map(|w| packed_bytes(per, w.bits())).sum();
-        let most = (self.ots / product.bits() as usize).min(self.bytes / bytes.max(1)).max(1);
+        let most = (self.ots / product.bits() as usize).min(self.elements / per.max(1)).max(1);
         // Whole squares of the OT extension and whole blocks of the packing, where there are enough.
         if most >= 128 { most / 128 * 128 } else { 1 << most.ilog2() }
     }
@@ -269,7 +271,8 @@ fn send(
     mut own: impl FnMut(usize, usize, &mut [u64]),
     out: &mut [Vec<u64>],
 ) -> Result<()> {
-    let (mut masked, mut share, mut rows) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut masked, mut share) = (Vec::new(), Vec::new());
+    let (mut rows, mut starts) = (Vec::new(), Vec::new());
     let delta = ot.delta();
     for Chunk { product, first, len } in chunks(products, limits) {
         let p = &products[product];
@@ -279,13 +282,14 @@ fn send(
         let pairs = first / values..(first + len - 1) / values + 1;
         rows.resize(pairs.len() * per, 0);
         pairs.zip(rows.chunks_exact_mut(per)).for_each(|(pair, row)| own(product, pair, row));
-        let row = |n: usize| &rows[((first + n) / values - first / values) * per..][..per];
+        starts.clear();
+        starts.extend((first..first + len).map(|n| (n / values - first / values) * per));
         share.clear();
         share.resize(len * per, 0);
         masked.resize(len * per, 0);
         let mut tweak = ot.take_tweaks(q.len());
         for (top, (q, width)) in top_first(q.chunks_exact(len).zip(p.message_widths())) {
-            kernel::mask(q, delta, tweak, per, row, width, &mut masked, &mut share); // (2) (3) (4)
+            kernel::mask(q, delta, tweak, per, (&rows, &starts), width, &mut masked, &mut share); // (2) (3) (4)
             channel.send_words::<MaskedRows>(width, &masked)?; // (3)
             kernel::negate_if(top, &mut share);
             tweak += len as u64;
@@ -321,10 +325,11 @@ fn receive(
         share.resize(len * per, 0);
         masked.resize(len * per, 0);
         let mut tweak = ot.take_tweaks(t.len());
-        for (top, (n, (t, width))) in top_first(t.chunks_exact(len).zip(p.message_widths()).enumerate()) {
+        let choices = choices.to_lsb();
+        let bits = t.chunks_exact(len).zip(choices.chunks_exact(len));
+        for (top, ((t, choices), width)) in top_first(bits.zip(p.message_widths())) {
             channel.recv_words::<MaskedRows>(width, &mut masked)?; // (3)
-            let choice = |e: usize| choices.bit(n * len + e);
-            kernel::unmask(t, tweak, per, choice, &masked, &mut share); // (2) (3) (4)
+            kernel::unmask(t, tweak, per, choices, width, &masked, &mut share); // (2) (3) (4)
             kernel::negate_if(top, &mut share);
             tweak += len as u64;
         }
