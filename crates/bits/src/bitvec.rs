@@ -39,8 +39,14 @@ impl BitVec {
 
     /// Bit i of the vector is bit 0 of `values[i]`.
     pub fn from_lsb(values: &[u64]) -> Self {
-        let words = values.chunks(64).map(|chunk| chunk.iter().rev().fold(0, |word, v| word << 1 | (v & 1)));
-        Self { words: words.collect(), len: values.len() }
+        let (chunks, rest) = values.as_chunks::<64>();
+        let mut words: Vec<u64> = chunks.iter().map(pack).collect();
+        if !rest.is_empty() {
+            let mut chunk = [0; 64];
+            chunk[..rest.len()].copy_from_slice(rest);
+            words.push(pack(&chunk));
+        }
+        Self { words, len: values.len() }
     }
 
     /// The number of bits.
@@ -87,7 +93,14 @@ impl BitVec {
 
     /// The bits in order, as words 0 or 1.
     pub fn to_lsb(&self) -> Vec<u64> {
-        (0..self.len).map(|i| self.words[i / 64] >> (i % 64) & 1).collect()
+        let mut out = vec![0; self.len];
+        for (chunk, &word) in out.chunks_mut(64).zip(&self.words) {
+            match chunk.as_mut_array() {
+                Some(chunk) => unpack(word, chunk),
+                None => chunk.iter_mut().enumerate().for_each(|(i, bit)| *bit = word >> i & 1),
+            }
+        }
+        out
     }
 
     /// The packed words.
@@ -101,14 +114,16 @@ impl BitVec {
     /// When the range is outside the vector.
     pub fn slice(&self, range: std::ops::Range<usize>) -> Self {
         assert!(range.start <= range.end && range.end <= self.len, "bit range out of range");
-        let (first, shift) = (range.start / 64, range.start % 64);
         let len = range.end - range.start;
-        let word = |i: usize| self.words.get(i).copied().unwrap_or(0);
-        let words = (first..first + len.div_ceil(64)).map(|i| match shift {
-            0 => word(i),
-            _ => word(i) >> shift | word(i + 1) << (64 - shift),
-        });
-        Self::from_words(words.collect(), len)
+        let (words, shift) = (&self.words[range.start / 64..range.end.div_ceil(64)], range.start % 64);
+        if shift == 0 {
+            return Self::from_words(words[..len.div_ceil(64)].to_vec(), len);
+        }
+        let mut out = Vec::with_capacity(words.len());
+        out.extend(words.windows(2).map(|pair| pair[0] >> shift | pair[1] << (64 - shift)));
+        out.extend(words.last().map(|last| last >> shift));
+        out.truncate(len.div_ceil(64));
+        Self::from_words(out, len)
     }
 
     /// Appends the bits of `other`.
@@ -119,12 +134,10 @@ impl BitVec {
             self.words.extend_from_slice(&other.words);
             return;
         }
-        for &word in &other.words {
-            if let Some(last) = self.words.last_mut() {
-                *last |= word << shift;
-            }
-            self.words.push(word >> (64 - shift));
-        }
+        let (Some(last), Some(first)) = (self.words.last_mut(), other.words.first()) else { return };
+        *last |= first << shift;
+        self.words.extend(other.words.windows(2).map(|pair| pair[0] >> (64 - shift) | pair[1] << shift));
+        self.words.extend(other.words.last().map(|last| last >> (64 - shift)));
         self.words.truncate(self.len.div_ceil(64));
     }
 
@@ -138,6 +151,23 @@ impl BitVec {
     fn zip(&self, other: &Self, f: impl Fn(u64, u64) -> u64) -> Self {
         assert_eq!(self.len, other.len, "lengths differ");
         Self { words: self.words.iter().zip(&other.words).map(|(&a, &b)| f(a, b)).collect(), len: self.len }
+    }
+}
+
+/// Bit i is bit 0 of `values[i]`: halves are folded together, in steps that a compiler vectorises.
+fn pack(values: &[u64; 64]) -> u64 {
+    let mut fold: [u64; 32] = std::array::from_fn(|i| values[i] & 1 | (values[i + 32] & 1) << 32);
+    for half in [16, 8, 4, 2, 1] {
+        let (low, high) = fold.split_at_mut(half);
+        low.iter_mut().zip(high).for_each(|(low, high)| *low |= *high << half);
+    }
+    fold[0]
+}
+
+/// `bits[i]` is bit i of `word`.
+fn unpack(word: u64, bits: &mut [u64; 64]) {
+    for (i, bit) in bits.iter_mut().enumerate() {
+        *bit = word >> i & 1;
     }
 }
 
@@ -177,7 +207,8 @@ impl BitAnd for &BitVec {
 
 impl BitXorAssign<&BitVec> for BitVec {
     fn bitxor_assign(&mut self, other: &BitVec) {
-        *self = &*self ^ other;
+        assert_eq!(self.len, other.len, "lengths differ");
+        self.words.iter_mut().zip(&other.words).for_each(|(a, b)| *a ^= b);
     }
 }
 
@@ -191,6 +222,42 @@ impl Not for &BitVec {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    fn bits() -> impl Strategy<Value = Vec<bool>> {
+        prop::collection::vec(any::<bool>(), 0..300)
+    }
+
+    fn from_bools(bits: &[bool]) -> BitVec {
+        BitVec::from_fn(bits.len(), |i| bits[i])
+    }
+
+    fn to_bools(bits: &BitVec) -> Vec<bool> {
+        assert_eq!(bits.words().len(), bits.len().div_ceil(64));
+        assert!(bits.words().last().is_none_or(|last| last & !tail_mask(bits.len()) == 0));
+        bits.iter().collect()
+    }
+
+    proptest! {
+        #[test]
+        fn is_a_vector_of_bits(a in bits(), b in bits(), cut in any::<prop::sample::Index>()) {
+            let (x, y) = (from_bools(&a), from_bools(&b));
+            prop_assert_eq!(to_bools(&x), &a[..]);
+            let cut = cut.index(a.len() + 1);
+            prop_assert_eq!(to_bools(&x.slice(cut..a.len())), &a[cut..]);
+            prop_assert_eq!(to_bools(&x.slice(0..cut)), &a[..cut]);
+            prop_assert_eq!(to_bools(&x.slice(cut / 2..cut)), &a[cut / 2..cut]);
+            prop_assert_eq!(to_bools(&BitVec::concat([&x, &y, &x])), [&a[..], &b, &a].concat());
+            prop_assert_eq!(to_bools(&!&x), a.iter().map(|bit| !bit).collect::<Vec<_>>());
+            prop_assert_eq!(x.to_lsb(), a.iter().map(|&bit| u64::from(bit)).collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn from_lsb_ignores_the_other_bits(values in prop::collection::vec(any::<u64>(), 0..300)) {
+            let want: Vec<bool> = values.iter().map(|v| v & 1 == 1).collect();
+            prop_assert_eq!(to_bools(&BitVec::from_lsb(&values)), want);
+        }
+    }
 
     #[test]
     fn slices_and_concatenations_agree_with_the_bits() {

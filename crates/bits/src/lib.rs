@@ -17,5 +17,13 @@ mod transpose;
 
 pub use bitvec::BitVec;
 pub use block::Block;
-pub use clmul::gf128_mul;
+#[doc(hidden)]
+pub use clmul::{Gf128Backend, gf128_backends};
+pub use clmul::{gf128_mul, gf128_mul_slice};
 pub use transpose::transpose;
+#[doc(hidden)]
+pub use transpose::{TransposeBackend, transpose_backends};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -9,7 +9,6 @@ mod aesni;
 mod vaes512;
 
 use crate::Aes128;
-#[cfg(target_arch = "x86_64")]
 use crate::aes128::Backend;
 use copriv_bits::Block;
 use std::sync::LazyLock;
