@@ -47,9 +47,9 @@ pub fn cost(backend: RcotBackend, sender: Role, count: usize, width: Width) -> C
 pub fn send(channel: &mut Channel, ot: &mut dyn RcotSender, messages: [&RingVec; 2]) -> Result<()> {
     let [m0, m1] = messages;
     assert!(m0.width() == m1.width() && m0.len() == m1.len(), "two messages of one shape for each OT");
-    let keys = rot::send(channel, ot, m0.len())?; // (1)
-    let pairs = m0.words().iter().zip(m1.words()).zip(&keys);
-    let padded = pairs.flat_map(|((&m0, &m1), k)| [m0 ^ k[0].low(), m1 ^ k[1].low()]).collect();
+    let [k0, k1] = rot::send(channel, ot, m0.len())?; // (1)
+    let pairs = m0.words().iter().zip(m1.words()).zip(k0.iter().zip(&k1));
+    let padded = pairs.flat_map(|((&m0, &m1), (k0, k1))| [m0 ^ k0.low(), m1 ^ k1.low()]).collect();
     channel.send_ring::<Padded>(&RingVec::from_words(m0.width(), padded)) // (2)
 }
 

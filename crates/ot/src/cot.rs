@@ -73,7 +73,9 @@ pub fn send_on(
     let (first, delta, width) = (ot.take_tweaks(q.len()), ot.delta(), correlation.width());
     let q1: Vec<Block> = q.iter().map(|&q| q ^ delta).collect();
     let p0 = pads(q, first, per, width); // (2)
-    let masked = &(&p0 + &pads(&q1, first, per, width)) + correlation;
+    let mut masked = pads(&q1, first, per, width);
+    masked += &p0;
+    masked += correlation;
     channel.send_ring::<Masked>(&masked)?; // (3)
     Ok(-&p0)
 }
@@ -120,6 +122,9 @@ fn pads(x: &[Block], first: u64, per: usize, width: Width) -> RingVec {
     let blocks = per.div_ceil(2);
     let mut out = vec![Block::ZERO; x.len() * blocks];
     expand(x, first, blocks, &mut out);
-    let words = out.chunks_exact(blocks).flat_map(|pad| pad.iter().flat_map(|b| b.words()).take(per));
-    RingVec::from_words(width, words.collect())
+    let mut words = Vec::with_capacity(x.len() * per);
+    for pad in out.chunks_exact(blocks) {
+        words.extend(pad.iter().flat_map(|b| b.words()).take(per));
+    }
+    RingVec::from_words(width, words)
 }

@@ -56,6 +56,7 @@ pub struct IknpSender {
     delta: Block,
     seeds: Vec<Prg>,
     tweak: u64,
+    scratch: Scratch,
 }
 
 /// The IKNP receiver: the *sender* of the base OTs.
@@ -63,6 +64,28 @@ pub struct IknpReceiver {
     seeds: Vec<[Prg; 2]>,
     random: Prg,
     tweak: u64,
+    scratch: Scratch,
+}
+
+/// The buffers of one chunk, kept so that extension touches no fresh memory.
+#[derive(Default)]
+struct Scratch {
+    rows: Vec<Block>,
+    square: Vec<Block>,
+    wire: Vec<Block>,
+}
+
+impl Scratch {
+    /// The buffers for `count` OTs, of `count` rounded up to whole squares each, and the blocks of a row.
+    fn of(&mut self, count: usize) -> ([&mut [Block]; 3], usize) {
+        let padded = count.next_multiple_of(128);
+        let buffers = [&mut self.rows, &mut self.square, &mut self.wire];
+        let sized = buffers.map(|buffer| {
+            buffer.resize(buffer.len().max(padded), Block::ZERO);
+            &mut buffer[..padded]
+        });
+        (sized, padded / 128)
+    }
 }
 
 impl IknpSender {
@@ -72,7 +95,12 @@ impl IknpSender {
     /// When there are not [`BASE_OTS`] keys.
     pub fn new(delta: Block, keys: &[Block]) -> Self {
         assert_eq!(keys.len(), BASE_OTS, "IKNP starts from 128 base OTs");
-        Self { delta, seeds: keys.iter().map(|&k| Prg::from_seed(k)).collect(), tweak: 0 }
+        Self {
+            delta,
+            seeds: keys.iter().map(|&k| Prg::from_seed(k)).collect(),
+            tweak: 0,
+            scratch: Scratch::default(),
+        }
     }
 }
 
@@ -89,7 +117,8 @@ impl IknpReceiver {
     /// When there are not [`BASE_OTS`] key pairs.
     pub fn new(keys: &[[Block; 2]], random: Prg) -> Self {
         assert_eq!(keys.len(), BASE_OTS, "IKNP starts from 128 base OTs");
-        Self { seeds: keys.iter().map(|k| k.map(Prg::from_seed)).collect(), random, tweak: 0 }
+        let seeds = keys.iter().map(|k| k.map(Prg::from_seed)).collect();
+        Self { seeds, random, tweak: 0, scratch: Scratch::default() }
     }
 }
 
@@ -99,22 +128,17 @@ impl RcotSender for IknpSender {
     }
 
     fn extend(&mut self, channel: &mut Channel, q: &mut [Block]) -> Result<()> {
-        let mut columns = vec![Block::ZERO; q.len().min(CHUNK)];
-        let mut rows = vec![Block::ZERO; q.len().min(CHUNK).next_multiple_of(128)];
-        let mut square = rows.clone();
+        let mut stream = [Block::ZERO; CHUNK / 128];
         for chunk in q.chunks_mut(CHUNK) {
-            let columns = &mut columns[..chunk.len()];
-            channel.recv_blocks::<Columns>(columns)?; // (1)
-            let padded = chunk.len().next_multiple_of(128);
-            let (rows, square) = (&mut rows[..padded], &mut square[..padded]);
-            rows_from_wire(columns, rows);
-            let blocks = padded / 128;
-            let mut stream = [Block::ZERO; CHUNK / 128];
+            let ([rows, square, wire], blocks) = self.scratch.of(chunk.len());
+            let wire = &mut wire[..chunk.len()];
+            channel.recv_blocks::<Columns>(wire)?; // (1)
+            rows_from_wire(wire, rows);
+            let stream = &mut stream[..blocks];
             for (r, (seed, row)) in self.seeds.iter_mut().zip(rows.chunks_exact_mut(blocks)).enumerate() {
                 let delta = u64::from(self.delta.bit(r));
-                let stream = &mut stream[..blocks];
                 seed.fill(stream);
-                row.iter_mut().zip(stream).for_each(|(u, g)| *u = *g ^ u.select(delta)); // (2)
+                row.iter_mut().zip(&*stream).for_each(|(u, g)| *u = *g ^ u.select(delta)); // (2)
             }
             transpose(rows, square); // (3)
             chunk.copy_from_slice(&square[..chunk.len()]);
@@ -142,15 +166,10 @@ impl RcotReceiver for IknpReceiver {
 
     fn extend_chosen(&mut self, channel: &mut Channel, choices: &BitVec, t: &mut [Block]) -> Result<()> {
         assert_eq!(choices.len(), t.len(), "one choice an OT");
-        let mut rows = vec![Block::ZERO; t.len().min(CHUNK).next_multiple_of(128)];
-        let (mut square, mut columns) = (rows.clone(), rows.clone());
         for (chunk, words) in t.chunks_mut(CHUNK).zip(choices.words().chunks(CHUNK / 64)) {
-            let padded = chunk.len().next_multiple_of(128);
-            let blocks = padded / 128;
+            let ([rows, square, columns], blocks) = self.scratch.of(chunk.len());
             let word = |i: usize| words.get(i).copied().unwrap_or(0);
             let choice: Vec<Block> = (0..blocks).map(|g| Block::new(word(2 * g), word(2 * g + 1))).collect();
-            let (rows, square, columns) =
-                (&mut rows[..padded], &mut square[..padded], &mut columns[..padded]);
             let masked = rows.chunks_exact_mut(blocks).zip(columns.chunks_exact_mut(blocks));
             for ([k0, k1], (t, u)) in self.seeds.iter_mut().zip(masked) {
                 k0.fill(t);

@@ -34,9 +34,9 @@
 //! The compression L before the hash, so that one AES call of fixed key makes a pad where the usual
 //! form keys AES-256 anew for each.
 
-use copriv_bits::{Block, gf128_mul, transpose};
+use copriv_bits::{Block, gf128_mul, gf128_mul_slice, transpose};
 use copriv_channel::{Channel, Cost};
-use copriv_prg::{Prg, hash};
+use copriv_prg::{Prg, hash, hash_many};
 use copriv_wire::{Result, Role, messages};
 use zeroize::Zeroize;
 
@@ -73,6 +73,7 @@ pub struct Kk13Sender {
     seeds: Vec<Prg>,
     beta: Block,
     tweak: u64,
+    buffers: Buffers,
 }
 
 /// The receiver: the *sender* of the base OTs.
@@ -80,6 +81,7 @@ pub struct Kk13Receiver {
     seeds: Vec<[Prg; 2]>,
     beta: Block,
     tweak: u64,
+    buffers: Buffers,
 }
 
 /// The sender's state of a batch: what pads are made of.
@@ -115,7 +117,7 @@ impl Kk13Sender {
         let mut beta = [Block::ZERO];
         channel.recv_blocks::<Compression>(&mut beta)?;
         let seeds = keys.iter().map(|&k| Prg::from_seed(k)).collect();
-        Ok(Self { s, seeds, beta: beta[0], tweak: 0 })
+        Ok(Self { s, seeds, beta: beta[0], tweak: 0, buffers: Buffers::new() })
     }
 
     /// `count` OTs on `choices` messages each.
@@ -128,9 +130,8 @@ impl Kk13Sender {
     pub fn extend(&mut self, channel: &mut Channel, choices: usize, count: usize) -> Result<SenderBatch> {
         assert!(choices <= MAX_CHOICES, "the code has 256 words");
         let mut x = vec![Block::ZERO; count];
-        let mut buffers = Buffers::new(count);
+        let Buffers { rows, columns, stream, wire } = &mut self.buffers;
         for chunk in x.chunks_mut(CHUNK) {
-            let Buffers { rows, columns, stream, wire } = &mut buffers;
             let wire = &mut wire[..2 * chunk.len()];
             channel.recv_blocks::<CodeColumns>(wire)?; // (1)
             let blocks = chunk.len().div_ceil(128);
@@ -164,19 +165,12 @@ impl SenderBatch {
         self.x.is_empty()
     }
 
-    /// The pads of the OTs in `range`: N for each, one after the other.
-    pub fn pads(&self, range: std::ops::Range<usize>) -> Vec<Block> {
-        let n = self.offsets.len();
-        let mut pads = vec![Block::ZERO; range.len() * n];
-        let mut column = vec![Block::ZERO; range.len()];
-        for (j, &offset) in self.offsets.iter().enumerate() {
-            for (c, &x) in column.iter_mut().zip(&self.x[range.clone()]) {
-                *c = x ^ offset;
-            }
-            hash(&mut column, self.first + range.start as u64); // (4)
-            column.iter().enumerate().for_each(|(i, &pad)| pads[i * n + j] = pad);
-        }
-        pads
+    /// The pads of the OTs in `range`, N for each one after the other, into `pads`.
+    ///
+    /// # Panics
+    /// When `pads` has another length or the range is outside.
+    pub fn pads(&self, range: std::ops::Range<usize>, pads: &mut [Block]) {
+        hash_many(&self.x[range.clone()], &self.offsets, self.first + range.start as u64, pads); // (4)
     }
 }
 
@@ -192,27 +186,30 @@ impl Kk13Receiver {
         assert_eq!(keys.len(), BASE_OTS, "KK13 starts from 256 base OTs");
         let beta = prg.block();
         channel.send_blocks::<Compression>(&[beta])?;
-        Ok(Self { seeds: keys.iter().map(|k| k.map(Prg::from_seed)).collect(), beta, tweak: 0 })
+        let seeds = keys.iter().map(|k| k.map(Prg::from_seed)).collect();
+        Ok(Self { seeds, beta, tweak: 0, buffers: Buffers::new() })
     }
 
-    /// One OT for each index: its pad.
+    /// One OT for each index, all below 2^`index_bits`: its pad.
     ///
     /// # Errors
     /// When the connection fails or the peer sends something else.
-    pub fn extend(&mut self, channel: &mut Channel, choices: &[u8]) -> Result<Vec<Block>> {
+    ///
+    /// # Panics
+    /// When `index_bits` is above 8.
+    pub fn extend(&mut self, channel: &mut Channel, index_bits: u32, choices: &[u8]) -> Result<Vec<Block>> {
+        assert!(index_bits <= 8, "the code has 256 words");
         let mut x = vec![Block::ZERO; choices.len()];
-        let mut buffers = Buffers::new(choices.len());
+        let Buffers { rows, columns, wire, .. } = &mut self.buffers;
         for (chunk, choices) in x.chunks_mut(CHUNK).zip(choices.chunks(CHUNK)) {
-            let Buffers { rows, columns, wire, .. } = &mut buffers;
             let blocks = chunk.len().div_ceil(128);
-            let planes = choice_planes(choices, blocks);
+            let code = code_rows(choices, index_bits, blocks);
             let streams = rows.chunks_exact_mut(blocks).zip(columns.chunks_exact_mut(blocks));
             for (r, ([k0, k1], (t, u))) in self.seeds.iter_mut().zip(streams).enumerate() {
+                let code = &code[(r & ((1 << index_bits) - 1)) * blocks..][..blocks];
                 k0.fill(t);
                 k1.fill(u);
-                for (g, (u, t)) in u.iter_mut().zip(t).enumerate() {
-                    *u ^= *t ^ code_bit_of_planes(&planes[g], r); // (1)
-                }
+                u.iter_mut().zip(t).zip(code).for_each(|((u, t), c)| *u ^= *t ^ *c); // (1)
             }
             let wire = &mut wire[..2 * chunk.len()];
             rows_to_wire(columns, wire, blocks, chunk.len());
@@ -234,10 +231,9 @@ struct Buffers {
 }
 
 impl Buffers {
-    fn new(count: usize) -> Self {
-        let padded = count.min(CHUNK).next_multiple_of(128);
-        let whole = || vec![Block::ZERO; 2 * padded];
-        Self { rows: whole(), columns: whole(), stream: vec![Block::ZERO; padded / 128], wire: whole() }
+    fn new() -> Self {
+        let whole = || vec![Block::ZERO; 2 * CHUNK];
+        Self { rows: whole(), columns: whole(), stream: vec![Block::ZERO; CHUNK / 128], wire: whole() }
     }
 }
 
@@ -249,22 +245,28 @@ fn codeword(j: u8) -> [Block; 2] {
     [half(0).into(), half(128).into()]
 }
 
-/// For each group of 128 indices, their eight bit planes.
-fn choice_planes(choices: &[u8], groups: usize) -> Vec<[Block; 8]> {
-    let mut planes = vec![[Block::ZERO; 8]; groups];
-    for (group, planes) in choices.chunks(128).zip(&mut planes) {
-        for (bit, plane) in planes.iter_mut().enumerate() {
-            let word = |part: &[u8]| part.iter().rev().fold(0, |w, &c| w << 1 | u64::from(c >> bit & 1));
-            let (low, high) = group.split_at(group.len().min(64));
-            *plane = Block::new(word(low), word(high));
+/// Row r < 2^`index_bits` of the codewords of `choices`, `blocks` blocks each: the parity of choice & r. Row r of the
+/// code depends on the bits of r that an index can have, so these rows repeat.
+fn code_rows(choices: &[u8], index_bits: u32, blocks: usize) -> Vec<Block> {
+    let mut rows = vec![Block::ZERO; blocks << index_bits];
+    for r in 1..1usize << index_bits {
+        let (before, row) = rows.split_at_mut(r * blocks);
+        let row = &mut row[..blocks];
+        if r.is_power_of_two() {
+            let bit = r.trailing_zeros();
+            for (group, block) in choices.chunks(128).zip(row) {
+                let word = |part: &[u8]| part.iter().rev().fold(0, |w, &c| w << 1 | u64::from(c >> bit & 1));
+                let (low, high) = group.split_at(group.len().min(64));
+                *block = Block::new(word(low), word(high));
+            }
+        } else {
+            let (without, lowest) = (r & (r - 1), r & r.wrapping_neg());
+            for (g, block) in row.iter_mut().enumerate() {
+                *block = before[without * blocks + g] ^ before[lowest * blocks + g];
+            }
         }
     }
-    planes
-}
-
-/// Bit `p` of the codewords of 128 indices given by their bit planes.
-fn code_bit_of_planes(planes: &[Block; 8], p: usize) -> Block {
-    planes.iter().enumerate().fold(Block::ZERO, |sum, (b, &plane)| sum ^ plane.select((p >> b & 1) as u64))
+    rows
 }
 
 /// L of each column of the 256 rows: low half plus β times high half.
@@ -273,8 +275,9 @@ fn compress(rows: &[Block], columns: &mut [Block], blocks: usize, beta: Block, o
     let (low, high) = columns[..2 * half].split_at_mut(half);
     transpose(&rows[..half], low);
     transpose(&rows[half..2 * half], high);
+    gf128_mul_slice(high, beta);
     for ((x, &low), &high) in out.iter_mut().zip(low.iter()).zip(high.iter()) {
-        *x = low ^ gf128_mul(beta, high);
+        *x = low ^ high;
     }
 }
 
@@ -323,6 +326,22 @@ mod tests {
             let ([a, b], [c, d]) = (codeword(i), codeword(j));
             let weight = u128::from(a ^ c).count_ones() + u128::from(b ^ d).count_ones();
             assert_eq!(weight, 128);
+        }
+    }
+
+    #[test]
+    fn rows_of_codewords() {
+        for index_bits in [1, 4, 8] {
+            let choices: Vec<u8> = (0..300usize).map(|i| (i * 77 % (1 << index_bits)) as u8).collect();
+            let rows = code_rows(&choices, index_bits, 3);
+            for (i, &c) in choices.iter().enumerate() {
+                let [low, high] = codeword(c);
+                for p in 0..256 {
+                    let row = &rows[(p & ((1 << index_bits) - 1)) * 3..][..3];
+                    let bit = if p < 128 { low.bit(p) } else { high.bit(p - 128) };
+                    assert_eq!(row[i / 128].bit(i % 128), bit);
+                }
+            }
         }
     }
 

@@ -112,13 +112,14 @@ impl OneOfNSender {
             Self::Rcot => SenderPads::rcot(channel, rcot, index_bits, count)?,
         };
         let mut messages = vec![0; n * CHUNK.min(count)];
+        let mut masks = vec![Block::ZERO; messages.len()];
         for start in (0..count).step_by(CHUNK) {
             let end = count.min(start + CHUNK);
             let messages = &mut messages[..(end - start) * n];
             messages.chunks_exact_mut(n).enumerate().for_each(|(i, m)| table(start + i, m));
-            for (m, pad) in messages.iter_mut().zip(pads.range(start..end)) {
-                *m ^= width.reduce(pad.low()); // (2)
-            }
+            let masks = &mut masks[..messages.len()];
+            pads.fill(start..end, masks);
+            messages.iter_mut().zip(masks).for_each(|(m, pad)| *m ^= width.reduce(pad.low())); // (2)
             channel.send_words::<Table>(width, messages)?; // (2)
         }
         Ok(())
@@ -144,7 +145,7 @@ impl OneOfNReceiver {
         assert!((1..=MAX_INDEX_BITS).contains(&index_bits), "1-of-2^m OT has 1 <= m <= 8");
         let n = 1usize << index_bits;
         let pads = match self {
-            Self::Kk13(kk13) => kk13.extend(channel, choices)?, // (1)
+            Self::Kk13(kk13) => kk13.extend(channel, index_bits, choices)?, // (1)
             Self::Rcot => receiver_rcot_pads(channel, rcot, index_bits, choices)?,
         };
         let mut open = Vec::with_capacity(choices.len());
@@ -172,7 +173,7 @@ enum SenderPads {
     Kk13(kk13::SenderBatch),
     /// Both hashes of each RCOT, m for each OT.
     Rcot {
-        keys: Vec<[Block; 2]>,
+        keys: [Vec<Block>; 2],
         index_bits: u32,
     },
 }
@@ -183,22 +184,22 @@ impl SenderPads {
         Ok(Self::Rcot { keys, index_bits })
     }
 
-    fn range(&self, range: std::ops::Range<usize>) -> Vec<Block> {
+    /// The pads of the OTs in `range`, 2^m for each.
+    fn fill(&self, range: std::ops::Range<usize>, pads: &mut [Block]) {
         match self {
-            Self::Kk13(batch) => batch.pads(range),
-            Self::Rcot { keys, index_bits } => {
+            Self::Kk13(batch) => batch.pads(range, pads),
+            Self::Rcot { keys: [k0, k1], index_bits } => {
                 let m = *index_bits as usize;
-                let first = range.start;
-                let mut pads: Vec<Block> = keys[range.start * m..range.end * m]
-                    .chunks_exact(m)
-                    .flat_map(|keys| {
-                        (0..1usize << m).map(move |j| {
-                            keys.iter().enumerate().fold(Block::ZERO, |sum, (b, key)| sum ^ key[j >> b & 1])
-                        })
-                    })
-                    .collect();
-                separate(&mut pads, first, m, None);
-                pads
+                for (i, pads) in range.clone().zip(pads.chunks_exact_mut(1 << m)) {
+                    pads[0] = k0[i * m..][..m].iter().fold(Block::ZERO, |sum, &key| sum ^ key);
+                    for bit in 0..m {
+                        let flip = k0[i * m + bit] ^ k1[i * m + bit];
+                        let (low, high) = pads.split_at_mut(1 << bit);
+                        high.iter_mut().zip(low).for_each(|(h, l)| *h = *l ^ flip);
+                    }
+                    pads.iter_mut().enumerate().for_each(|(j, pad)| *pad = separated(*pad, j as u64));
+                }
+                hash(pads, (range.start << m) as u64);
             }
         }
     }
@@ -213,27 +214,17 @@ fn receiver_rcot_pads(
     let m = index_bits as usize;
     let bits = BitVec::from_fn(choices.len() * m, |i| choices[i / m] >> (i % m) & 1 == 1);
     let keys = crate::rot::receive(channel, rcot, &bits)?;
-    let mut pads: Vec<Block> =
-        keys.chunks_exact(m).map(|keys| keys.iter().fold(Block::ZERO, |sum, &key| sum ^ key)).collect();
-    separate(&mut pads, 0, m, Some(choices));
-    Ok(pads)
+    let pads = keys.chunks_exact(m).zip(choices).enumerate().map(|(i, (keys, &choice))| {
+        let sum = keys.iter().fold(Block::ZERO, |sum, &key| sum ^ key);
+        let mut pad = [separated(sum, choice.into())];
+        // The tweak of the sender's pad at this index. Adding a secret index takes constant time.
+        hash(&mut pad, ((i as u64) << m) + u64::from(choice));
+        pad[0]
+    });
+    Ok(pads.collect())
 }
 
-/// Hashes each sum of keys once more under its index, so that the sums of a table are independent: they satisfy
-/// linear relations otherwise. With `choices` the pads are one for each OT, else 2^m.
-fn separate(pads: &mut [Block], first: usize, m: usize, choices: Option<&[u8]>) {
-    // The index goes into the block, the OT's number into the tweak.
-    match choices {
-        None => pads
-            .iter_mut()
-            .enumerate()
-            .for_each(|(i, pad)| *pad ^= Block::new(0, (i & ((1 << m) - 1)) as u64)),
-        Some(choices) => pads.iter_mut().zip(choices).for_each(|(pad, &c)| *pad ^= Block::new(0, c.into())),
-    }
-    let per = if choices.is_none() { 1 << m } else { 1 };
-    for (i, ot) in pads.chunks_exact_mut(per).enumerate() {
-        for pad in ot {
-            hash(std::slice::from_mut(pad), (first + i) as u64);
-        }
-    }
+/// The sums of a table's keys satisfy linear relations: each is hashed once more, with its index in it.
+fn separated(sum: Block, index: u64) -> Block {
+    sum ^ Block::new(0, index)
 }

@@ -24,21 +24,20 @@
 use crate::{RcotReceiver, RcotSender};
 use copriv_bits::{BitVec, Block};
 use copriv_channel::Channel;
-use copriv_prg::hash;
+use copriv_prg::{hash, hash_pair};
 use copriv_wire::Result;
 
-/// The sender: `count` key pairs.
+/// The sender: `count` keys of choice 0, and those of choice 1.
 ///
 /// # Errors
 /// When the connection fails or the peer sends something else.
-pub fn send(channel: &mut Channel, ot: &mut dyn RcotSender, count: usize) -> Result<Vec<[Block; 2]>> {
+pub fn send(channel: &mut Channel, ot: &mut dyn RcotSender, count: usize) -> Result<[Vec<Block>; 2]> {
     let mut q = vec![Block::ZERO; count];
     ot.extend_chosen(channel, &mut q)?; // (1)
-    let (first, delta) = (ot.take_tweaks(count), ot.delta());
-    let mut q1: Vec<Block> = q.iter().map(|&q| q ^ delta).collect();
-    hash(&mut q, first); // (2)
-    hash(&mut q1, first);
-    Ok(q.into_iter().zip(q1).map(|(k0, k1)| [k0, k1]).collect())
+    let mut keys = [(); 2].map(|()| vec![Block::ZERO; count]);
+    let [k0, k1] = &mut keys;
+    hash_pair(&q, ot.delta(), ot.take_tweaks(count), k0, k1); // (2)
+    Ok(keys)
 }
 
 /// The receiver: the key of each choice.

@@ -112,8 +112,8 @@ fn random_ot_gives_the_chosen_key() {
             |s| rot::receive(&mut s.channel, s.rcot_receiver.as_mut(), &choices),
             |pairs, keys| {
                 for i in 0..n {
-                    assert!(keys[i] == pairs[i][choices.bit(i) as usize]);
-                    assert!(keys[i] != pairs[i][1 - choices.bit(i) as usize]);
+                    assert!(keys[i] == pairs[choices.bit(i) as usize][i]);
+                    assert!(keys[i] != pairs[1 - choices.bit(i) as usize][i]);
                 }
             },
             |sender| IKNP.rcot.cost_chosen(sender, n),

@@ -101,7 +101,7 @@ fn iknp_both(channel: &mut Channel, prg: &mut Prg) -> Result<(IknpSender, IknpRe
         Role::P0 => {
             let keys = base::receive(channel, prg, &delta_bits)?; // (1)
             let mut sender = IknpSender::new(delta, &keys);
-            let pairs = rot::send(channel, &mut sender, iknp::BASE_OTS)?; // (2)
+            let pairs = pairs(rot::send(channel, &mut sender, iknp::BASE_OTS)?); // (2)
             Ok((sender, IknpReceiver::new(&pairs, prg.child())))
         }
         Role::P1 => {
@@ -124,14 +124,18 @@ fn kk13_both(
     let (keys, pairs) = match channel.role() {
         Role::P0 => {
             let keys = rot::receive(channel, receiver, &s_bits)?; // (3)
-            (keys, rot::send(channel, sender, kk13::BASE_OTS)?) // (4)
+            (keys, pairs(rot::send(channel, sender, kk13::BASE_OTS)?)) // (4)
         }
         Role::P1 => {
-            let pairs = rot::send(channel, sender, kk13::BASE_OTS)?; // (3)
+            let pairs = pairs(rot::send(channel, sender, kk13::BASE_OTS)?); // (3)
             (rot::receive(channel, receiver, &s_bits)?, pairs) // (4)
         }
     };
     let kk13_receiver = Kk13Receiver::setup(channel, &pairs, prg)?; // (5)
     let kk13_sender = Kk13Sender::setup(channel, s, &keys)?; // (5)
     Ok((OneOfNSender::Kk13(Box::new(kk13_sender)), OneOfNReceiver::Kk13(Box::new(kk13_receiver))))
+}
+
+fn pairs([k0, k1]: [Vec<Block>; 2]) -> Vec<[Block; 2]> {
+    k0.into_iter().zip(k1).map(|(k0, k1)| [k0, k1]).collect()
 }
