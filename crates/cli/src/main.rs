@@ -1,2 +1,27 @@
-//! The `copriv` program.
-fn main() {}
+//! The `copriv` program: private neural-network inference between two parties.
+
+mod args;
+mod command;
+mod error;
+mod format;
+mod machine;
+mod model;
+mod output;
+mod party;
+mod progress;
+mod table;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let program = match args::Program::try_parse() {
+        Ok(program) => program,
+        Err(refused) => return output::usage(&refused),
+    };
+    output::trace(program.verbose);
+    match command::run(program.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => output::failure(&error),
+    }
+}

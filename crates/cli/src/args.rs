@@ -1,0 +1,181 @@
+//! The command line: groups of options that commands share, and the program itself.
+
+use crate::command::{bench, demo, infer, plan, run, serve, zoo};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use copriv_runner::{Reveal, Suite};
+use serde::Serialize;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Private neural-network inference between two parties.
+///
+/// A server has a network, a client has a picture. The client learns what the network says about the picture. The
+/// server learns nothing of the picture, the client nothing of the weights; both know the architecture: the layers,
+/// their shapes and the bit widths. Nobody else is needed, and neither party has to trust the other with its data,
+/// as long as both follow the protocol (the semi-honest model).
+#[derive(Parser)]
+#[command(
+    name = "copriv",
+    version,
+    after_long_help = "Start here:\n  \
+        copriv demo                          a handwritten digit, recognised in private, layer by layer\n  \
+        copriv plan zoo:resnet18-cifar100    what an inference would put on the wire\n\n\
+        Two machines:\n  \
+        copriv serve zoo:digits --listen 0.0.0.0:7878            on one\n  \
+        copriv infer --server HOST:7878 --input digit.png        on the other",
+    max_term_width = 100
+)]
+pub struct Program {
+    /// Tell on standard error what happens; twice and three times for more.
+    #[arg(short, long, global = true, action = ArgAction::Count, display_order = 1000)]
+    pub verbose: u8,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the program can do.
+#[derive(Subcommand)]
+pub enum Command {
+    Demo(demo::Demo),
+    Serve(serve::Serve),
+    Infer(infer::Infer),
+    Run(run::Run),
+    Plan(plan::Plan),
+    Zoo(zoo::Zoo),
+    #[command(hide = true)]
+    Bench(bench::Bench),
+}
+
+/// Which network.
+#[derive(Args, Clone, Debug)]
+pub struct ModelArgs {
+    /// The network: zoo:NAME (copriv zoo lists them) or an .onnx file.
+    #[arg(value_name = "MODEL")]
+    pub model: String,
+    /// Take the weights from this safetensors file instead.
+    #[arg(long, value_name = "FILE.safetensors")]
+    pub weights: Option<PathBuf>,
+}
+
+/// How a network is run; what both parties must agree on.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct ProtocolArgs {
+    /// The protocols: cryptflow2.
+    #[arg(long, value_name = "NAME", default_value_t)]
+    pub suite: Suite,
+    #[command(flatten)]
+    pub fixed: FixedArgs,
+    /// What the client learns: logits (the network's output) or label (the index of its largest element).
+    #[arg(long, value_name = "WHAT", default_value_t)]
+    pub reveal: Reveal,
+}
+
+/// The fixed point.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct FixedArgs {
+    /// Bits of the ring that all values live in.
+    #[arg(long, value_name = "L", default_value_t = 41, value_parser = clap::value_parser!(u32).range(2..=64))]
+    pub bits: u32,
+    /// How many of them are fraction.
+    #[arg(long, value_name = "F", default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=60))]
+    pub frac: u32,
+}
+
+/// The connection between the parties.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct LinkArgs {
+    /// The link that this end imitates: none (the network as it is), lan (3 Gbit/s, 0.8 ms) or wan (200 Mbit/s, 40 ms).
+    #[arg(long, value_name = "LINK", value_enum, default_value_t, hide_possible_values = true)]
+    pub network: Network,
+    /// Give up when nothing comes from the other party for so long [default: 60, or 600 where both parties run here].
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub timeout: Option<Duration>,
+}
+
+impl LinkArgs {
+    /// For a peer that may be anywhere.
+    pub fn remote(self) -> Link {
+        self.or(60)
+    }
+
+    /// For two processes of this machine, of which one notices when the other ends.
+    pub fn local(self) -> Link {
+        self.or(600)
+    }
+
+    fn or(self, seconds: u64) -> Link {
+        let timeout = self.timeout.unwrap_or(Duration::from_secs(seconds));
+        Link { network: self.network, timeout }
+    }
+}
+
+/// [`LinkArgs`] with the time limit settled.
+#[derive(Clone, Copy, Debug)]
+pub struct Link {
+    /// The link that this end imitates.
+    pub network: Network,
+    /// How long nothing may come.
+    pub timeout: Duration,
+}
+
+/// A link to imitate.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Network {
+    /// The network as it is.
+    #[default]
+    None,
+    /// 3 Gbit/s, 0.8 ms round trip.
+    Lan,
+    /// 200 Mbit/s, 40 ms round trip.
+    Wan,
+}
+
+impl Network {
+    /// The name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Lan => "lan",
+            Self::Wan => "wan",
+        }
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "TCP on loopback, not shaped",
+            Self::Lan => "TCP on loopback, shaped to a LAN of 3 Gbit/s and 0.8 ms",
+            Self::Wan => "TCP on loopback, shaped to a WAN of 200 Mbit/s and 40 ms",
+        })
+    }
+}
+
+/// A time limit: positive, and at most a day.
+pub fn seconds(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is no number of seconds between 0.001 and 86400");
+    let value: f64 = text.parse().map_err(|_| wrong())?;
+    if (0.001..=86_400.0).contains(&value) { Ok(Duration::from_secs_f64(value)) } else { Err(wrong()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Program::command().debug_assert();
+    }
+
+    #[test]
+    fn time_limits() {
+        assert_eq!(seconds("1.5"), Ok(Duration::from_millis(1500)));
+        for wrong in ["0", "-1", "nan", "inf", "1e9", "soon"] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! One module per command.
+
+pub mod bench;
+pub mod demo;
+pub mod infer;
+pub mod plan;
+pub mod run;
+pub mod serve;
+mod show;
+pub mod zoo;
+
+use crate::args::Command;
+use crate::error::Error;
+
+/// Does what the command line asks.
+pub fn run(command: Command) -> Result<(), Error> {
+    match command {
+        Command::Demo(demo) => demo.run(),
+        Command::Serve(serve) => serve.run(),
+        Command::Infer(infer) => infer.run(),
+        Command::Run(run) => run.run(),
+        Command::Plan(plan) => plan.run(),
+        Command::Zoo(zoo) => zoo.run(),
+        Command::Bench(bench) => bench.run(),
+    }
+}

@@ -1,0 +1,138 @@
+use super::show;
+use crate::args::{LinkArgs, ModelArgs, Network, ProtocolArgs};
+use crate::error::Error;
+use crate::format::{bytes, plural};
+use crate::party::{Inference, Pair, PeakMemory};
+use crate::progress::Bar;
+use crate::{model, output};
+use clap::Args;
+use copriv_import::picture;
+use copriv_runner::{Offer, Output, Plan, Report, Reveal};
+use serde::Serialize;
+
+/// Run both parties on this machine, for any network, and compare with the result in the clear.
+///
+/// Server and client are two processes that share nothing but a TCP connection on loopback. When the private inference
+/// is over, the same fixed-point network is evaluated in the clear; the two results must be equal bit for bit, and
+/// the bytes and rounds of each layer those of the plan. If not, the exit code is 1.
+#[derive(Args, Debug)]
+#[command(after_long_help = "Examples:\n  \
+    copriv run zoo:digits --input digit.png\n  \
+    copriv run zoo:resnet20-cifar10 --input random --seed 3 --network wan\n  \
+    copriv run network.onnx --input picture.npy --json")]
+pub struct Run {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// The input: a PNG, JPEG or npy file, or random.
+    #[arg(long, value_name = "FILE|random")]
+    input: String,
+    /// The seed of a random input.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    #[command(flatten)]
+    protocol: ProtocolArgs,
+    #[command(flatten)]
+    link: LinkArgs,
+    /// Print the plan and what was counted as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// The plan's keys, and what was counted.
+#[derive(Serialize)]
+struct Json<'a> {
+    #[serde(flatten)]
+    plan: &'a Plan,
+    measured: &'a Report,
+    reveal: Reveal,
+    network: Network,
+    label: Option<usize>,
+    bit_exact: bool,
+    as_planned: bool,
+    seconds: f64,
+    peak_memory_bytes: PeakMemory,
+}
+
+impl Run {
+    pub fn run(self) -> Result<(), Error> {
+        if self.input != "random" {
+            model::check_file(self.input.as_ref())?;
+        }
+        let mut pair = Pair::start(&self.model, self.protocol, self.link.local())?;
+        let Offer { architecture, suite, reveal } = pair.client.offer().clone();
+        let shape = architecture.input_shape();
+        let pixels = match self.input.as_str() {
+            "random" => model::random(self.seed, shape.len()),
+            file => picture::load(file, shape)?,
+        };
+        let input = model::encode(&architecture, &pixels)?;
+        let mut done = pair.client.infer(&input, "private inference")?;
+        let memory = pair.finish()?;
+        done.plan.model.clone_from(&self.model.model);
+
+        // Only now does this process see the network.
+        let (_, lowered) = model::load(&self.model, self.protocol.fixed)?;
+        let bar = Bar::spinner("evaluating in the clear");
+        let clear = copriv_plain::evaluate_output(&lowered, &input)?;
+        drop(bar);
+        let bit_exact = match &done.output {
+            Output::Logits(logits) => *logits == clear,
+            Output::Label(label) => Some(*label) == copriv_plain::argmax(&clear),
+        };
+        if self.json {
+            output::json(&Json {
+                plan: &done.plan,
+                measured: &done.report,
+                reveal,
+                network: self.link.network,
+                label: done.output.label(),
+                bit_exact,
+                as_planned: done.differences.is_empty(),
+                seconds: done.report.seconds,
+                peak_memory_bytes: memory,
+            })?;
+        } else {
+            let (bits, frac) = (done.plan.bits, done.plan.frac);
+            output::line(format_args!(
+                "{} under {suite}, {bits} bits, {frac} of them fraction; {}\n",
+                self.model.model, self.link.network
+            ))?;
+            output::line(show::inference(&done))?;
+            let label = done.output.label().map_or("none".into(), |label| label.to_string());
+            output::line(format_args!("\nlabel {label}, {}", verdict(bit_exact)))?;
+            output::line(show::summary(show::both(&done.report.total), done.report.seconds))?;
+            if let (Some(server), Some(client)) = (memory.server, memory.client) {
+                let (server, client) = (bytes(server), bytes(client));
+                output::line(format_args!(
+                    "at most {server} of memory at the server, {client} at the client"
+                ))?;
+            }
+        }
+        check(bit_exact, &done)
+    }
+}
+
+fn verdict(bit_exact: bool) -> &'static str {
+    if bit_exact {
+        "equal to the evaluation in the clear, bit for bit"
+    } else {
+        "NOT what the evaluation in the clear gives"
+    }
+}
+
+/// A result that is not what the network computes, or not at the cost foreseen, is a failure.
+pub fn check(bit_exact: bool, done: &Inference) -> Result<(), Error> {
+    if !bit_exact {
+        return Err(Error::other(
+            "the private result differs from the one in the clear: a value has left the ring (try more --bits or \
+             less --frac), or this is a bug",
+        ));
+    }
+    match &done.differences[..] {
+        [] => Ok(()),
+        [first, rest @ ..] => {
+            let more = plural(rest.len() as u64, "further layer");
+            Err(Error::other(format!("not as planned, which is a bug: {first}, and {more}")))
+        }
+    }
+}

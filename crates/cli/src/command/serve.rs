@@ -1,0 +1,199 @@
+use super::show;
+use crate::args::{Link, LinkArgs, ModelArgs, ProtocolArgs};
+use crate::error::Error;
+use crate::format::plural;
+use crate::party;
+use crate::{machine, model, output};
+use clap::Args;
+use copriv_runner::{Model, Report, Server, entropy};
+use copriv_wire::Role;
+use serde_json::json;
+use std::io::{self, ErrorKind, Read};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc::{self, Sender};
+use std::thread;
+use std::time::Duration;
+
+/// Clients served at the same time; others wait until one leaves.
+const CLIENTS: usize = 4;
+
+/// Serve private inferences over TCP.
+///
+/// Secret: the weights. Every client learns the architecture (layers, shapes, bit widths) and, for each of its inputs,
+/// what --reveal says. The server learns nothing of the inputs and outputs. Who may connect is not this program's
+/// business: put it behind a tunnel or a firewall.
+///
+/// Up to four clients are served at the same time, others wait for their turn. A client that errs, leaves or falls
+/// silent ends its own session only. Ctrl-C ends the server.
+#[derive(Args, Debug)]
+#[command(after_long_help = "Examples:\n  \
+    copriv serve zoo:digits --listen 127.0.0.1:7878\n  \
+    copriv serve network.onnx --listen 0.0.0.0:7878 --reveal label\n  \
+    copriv serve zoo:resnet20-cifar10 --weights trained.safetensors --listen 127.0.0.1:0 --once")]
+pub struct Serve {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Where to listen; port 0 takes any free one.
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: String,
+    #[command(flatten)]
+    protocol: ProtocolArgs,
+    #[command(flatten)]
+    link: LinkArgs,
+    /// Serve one client, then end.
+    #[arg(long)]
+    once: bool,
+    /// Print one JSON object per event and line.
+    #[arg(long)]
+    json: bool,
+    /// End when standard input is closed: for a program that starts this one.
+    #[arg(long, hide = true)]
+    until_stdin_closes: bool,
+}
+
+impl Serve {
+    pub fn run(self) -> Result<(), Error> {
+        if self.until_stdin_closes {
+            thread::spawn(|| {
+                // Whatever comes, and when it fails too: the program that started this one is gone.
+                let _ = io::copy(&mut io::stdin().lock().by_ref(), &mut io::sink());
+                std::process::exit(0);
+            });
+        }
+        let listener = listen(&self.listen)?;
+        let (_, lowered) = model::load(&self.model, self.protocol.fixed)?;
+        let ProtocolArgs { suite, reveal, .. } = self.protocol;
+        let service = Service {
+            model: Model::new(&lowered, suite, reveal)?,
+            link: self.link.remote(),
+            json: self.json,
+        };
+        drop(lowered);
+        let address = listener.local_addr()?;
+        service.announce(address, &self.model.model)?;
+        if self.once {
+            let (stream, client) = listener.accept()?;
+            return service.client(stream, client);
+        }
+        service.clients(&listener)
+    }
+}
+
+fn listen(address: &str) -> Result<TcpListener, Error> {
+    let addresses = party::resolve(address)?;
+    TcpListener::bind(&addresses[..]).map_err(|e| {
+        Error::other(match e.kind() {
+            ErrorKind::AddrInUse => {
+                format!("{address} is in use; listen on another port, or on port 0 for any free one")
+            }
+            ErrorKind::AddrNotAvailable => format!("{address} is no address of this machine"),
+            ErrorKind::PermissionDenied => format!("{address} is not for everyone; take a port above 1023"),
+            _ => format!("cannot listen on {address}: {e}"),
+        })
+    })
+}
+
+/// What is served, and how it is told.
+#[derive(Clone)]
+struct Service {
+    model: Model,
+    link: Link,
+    json: bool,
+}
+
+/// Gives a client's place back when its thread ends, however that ends.
+struct Place(Sender<()>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // Nobody waits for places when the server is ending.
+        let _ = self.0.send(());
+    }
+}
+
+impl Service {
+    fn announce(&self, address: SocketAddr, name: &str) -> Result<(), Error> {
+        let offer = self.model.offer();
+        let (width, frac_bits) = (offer.architecture.width, offer.architecture.frac_bits);
+        let text = format!(
+            "serving {name} under {}, {width} bits, {frac_bits} of them fraction; clients learn the {}\n\
+             listening on {address}",
+            offer.suite, offer.reveal
+        );
+        let event = json!({
+            "event": "listening", "address": address.to_string(), "model": name, "suite": offer.suite,
+            "bits": width.bits(), "frac": frac_bits, "reveal": offer.reveal,
+        });
+        self.tell(&text, &event)
+    }
+
+    fn tell(&self, text: &str, event: &serde_json::Value) -> Result<(), Error> {
+        if self.json { output::json_line(event) } else { output::line(text) }
+    }
+
+    /// Serves client after client, a thread each, for ever.
+    fn clients(&self, listener: &TcpListener) -> Result<(), Error> {
+        let (free, places) = mpsc::channel();
+        (0..CLIENTS).for_each(|_| drop(Place(free.clone())));
+        // There is a sender here, so this never ends by itself.
+        while places.recv().is_ok() {
+            let place = Place(free.clone());
+            let (stream, client) = match listener.accept() {
+                Ok(accepted) => accepted,
+                Err(e) => {
+                    // Out of file descriptors, say; one client less may help.
+                    output::complain(format_args!("a client could not be accepted: {e}"));
+                    thread::sleep(Duration::from_millis(200));
+                    continue;
+                }
+            };
+            let service = self.clone();
+            let session = move || {
+                let _place = place;
+                match service.client(stream, client) {
+                    Ok(()) => {}
+                    Err(Error::Output(e)) => {
+                        // Nobody reads any more: the program ends as any would in a pipe.
+                        std::process::exit(i32::from(e.kind() != ErrorKind::BrokenPipe));
+                    }
+                    Err(error) => output::complain(error),
+                }
+            };
+            if let Err(e) = thread::Builder::new().name(client.to_string()).spawn(session) {
+                output::complain(format_args!("{client}: no thread to serve it: {e}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Serves one client until it leaves.
+    fn client(&self, stream: TcpStream, client: SocketAddr) -> Result<(), Error> {
+        let failed = |e| Error::session(client, self.link.timeout, e);
+        let event = json!({"event": "connected", "client": client.to_string()});
+        self.tell(&format!("{client}: connected"), &event)?;
+        let channel = party::channel(Role::P0, stream, self.link)
+            .map_err(|e| Error::Peer { peer: client, why: e.to_string() })?;
+        let mut server = Server::accept(channel, entropy()?, &self.model).map_err(failed)?;
+        let mut inferences = 0u64;
+        while let Some(report) = server.serve(&mut |_| {}).map_err(failed)? {
+            inferences += 1;
+            self.inference(client, inferences, &report)?;
+        }
+        let text = format!("{client}: left after {}", plural(inferences, "inference"));
+        let event = json!({
+            "event": "left", "client": client.to_string(), "inferences": inferences,
+            "peak_memory_bytes": machine::peak_memory(),
+        });
+        self.tell(&text, &event)
+    }
+
+    fn inference(&self, client: SocketAddr, number: u64, report: &Report) -> Result<(), Error> {
+        let cost = show::both(&report.total);
+        let text = format!("{client}: inference {number}: {}", show::traffic(cost, "wait", report.seconds));
+        let event = json!({
+            "event": "inference", "client": client.to_string(), "number": number, "report": report,
+            "peak_memory_bytes": machine::peak_memory(),
+        });
+        self.tell(&text, &event)
+    }
+}

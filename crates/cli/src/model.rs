@@ -1,0 +1,96 @@
+//! From a name or a file to a network in fixed point, from pixels to the ring, and from the ring to answers.
+
+use crate::args::{FixedArgs, ModelArgs};
+use crate::error::Error;
+use crate::progress::Bar;
+use copriv_ir::{Architecture, Graph, LowerOptions, Lowered, lower};
+use copriv_ring::{FixedPoint, RingVec, Width};
+use std::path::Path;
+
+/// The network that the command line names, with float weights and lowered.
+pub fn load(args: &ModelArgs, fixed: FixedArgs) -> Result<(Graph, Lowered), Error> {
+    let _bar = Bar::spinner("loading the network");
+    let graph = copriv_import::load_with_weights(&args.model, args.weights.as_deref())?;
+    let width = Width::new(fixed.bits)?;
+    let lowered = lower(&graph, LowerOptions { width, frac_bits: fixed.frac })?;
+    Ok((graph, lowered))
+}
+
+/// Refuses a file that is not there, before anything else is done.
+pub fn check_file(path: &Path) -> Result<(), Error> {
+    let refused = |e| Error::other(format!("{}: {e}", path.display()));
+    std::fs::metadata(path).map(|_| ()).map_err(refused)
+}
+
+/// `pixels` in fixed point, as the network takes them.
+pub fn encode(architecture: &Architecture, pixels: &[f32]) -> Result<RingVec, Error> {
+    let fixed = FixedPoint { width: architecture.width, frac_bits: architecture.frac_bits };
+    let word = |(index, &pixel): (usize, &f32)| {
+        let refused = |e| Error::other(format!("the input's value number {index}: {e}; scale the input"));
+        fixed.encode(pixel.into()).map_err(refused)
+    };
+    let words = pixels.iter().enumerate().map(word).collect::<Result<_, _>>()?;
+    Ok(RingVec::from_words(architecture.width, words))
+}
+
+/// The reals that a network's output stands for.
+pub fn decode(architecture: &Architecture, output: &RingVec) -> Vec<f64> {
+    // A validated architecture has a layer.
+    let frac_bits = architecture.layers.last().map_or(0, |layer| layer.frac_bits);
+    let fixed = FixedPoint { width: output.width(), frac_bits };
+    output.words().iter().map(|&word| fixed.decode(word)).collect()
+}
+
+/// The index of the largest value, and the first of them.
+pub fn argmax(values: &[f32]) -> Option<usize> {
+    (0..values.len()).reduce(|best, i| if values[i] > values[best] { i } else { best })
+}
+
+/// The `n` largest values with their indices, largest first.
+pub fn top(values: &[f64], n: usize) -> Vec<(usize, f64)> {
+    let mut all: Vec<(usize, f64)> = values.iter().copied().enumerate().collect();
+    all.sort_by(|a, b| b.1.total_cmp(&a.1));
+    all.truncate(n);
+    all
+}
+
+/// The largest difference of two lists, element by element.
+pub fn distance(a: &[f64], b: impl IntoIterator<Item = f64>) -> f64 {
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+}
+
+/// `count` reals in [0, 1), the same for the same seed (SplitMix64).
+pub fn random(seed: u64, count: usize) -> Vec<f32> {
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        // The upper 24 bits: every one a float.
+        ((z ^ (z >> 31)) >> 40) as f32 / (1u32 << 24) as f32
+    };
+    (0..count).map(|_| next()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers() {
+        assert_eq!(argmax(&[1.0, 3.0, 3.0]), Some(1));
+        assert_eq!(argmax(&[]), None);
+        assert_eq!(top(&[0.5, 2.0, -1.0], 2), [(1, 2.0), (0, 0.5)]);
+        assert_eq!(distance(&[1.0, 2.0], [1.5, 2.0]), 0.5);
+    }
+
+    #[test]
+    fn random_inputs_are_repeatable_pixels() {
+        let pixels = random(7, 1000);
+        assert_eq!(pixels, random(7, 1000));
+        assert_ne!(pixels, random(8, 1000));
+        assert!(pixels.iter().all(|p| (0.0..1.0).contains(p)));
+        let mean = pixels.iter().sum::<f32>() / 1000.0;
+        assert!((0.45..0.55).contains(&mean), "{mean}");
+    }
+}
