@@ -14,7 +14,7 @@
 //! | [`mux`]          | b·x of a shared bit b                                                       |
 //! | [`relu`]         | max(x, 0), and 1{x ≥ 0}                                                     |
 //! | [`clip`]         | min(max(x, low), high)                                                      |
-//! | [`truncate`]     | floor(x / 2^shift), exact or with an error of one                           |
+//! | [`truncate`]     | floor(x / 2^shift), exact or one less                                       |
 //! | [`extend`]       | x in a wider ring                                                           |
 //! | [`maxpool`]      | the largest element of each window                                          |
 //! | [`avgpool`]      | the scaled sum of each window                                               |
@@ -26,16 +26,19 @@ pub mod and;
 pub mod argmax;
 pub mod avgpool;
 pub mod b2a;
+mod bits;
 pub mod clip;
 pub mod drelu;
+pub mod extend;
 pub mod maxpool;
 pub mod millionaires;
 pub mod mux;
 pub mod product;
 pub mod relu;
+mod triples;
 pub mod truncate;
 mod windows;
 pub mod wrap;
 
 pub use windows::Windows;
-pub use wrap::Sign;
+pub use wrap::{Sign, Signedness};

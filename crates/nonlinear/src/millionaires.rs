@@ -33,11 +33,11 @@
 //! # Deviations
 //! One-bit digits by one COT on private bits. Where the low part joins, eq is left out as along any lowest path.
 
-use crate::and;
-use crate::product;
+use crate::bits::plane;
+use crate::triples::{self, Triples};
+use crate::{and, product};
 use copriv_bits::BitVec;
 use copriv_channel::Cost;
-use copriv_ot::triple::BitTriples;
 use copriv_ring::Width;
 use copriv_session::{Params, Session};
 use copriv_share::Boolean;
@@ -60,12 +60,11 @@ pub fn cost_low(params: &Params, n: usize, bits: u32, low: u32) -> Cost {
             1 => product::cost(params, n * leaf.digits.len(), Width::BIT),
             bits => params.one_of_n_cost(Role::P0, n * leaf.digits.len(), bits, leaf.width()),
         };
-        let triples = match levels.iter().sum::<usize>() {
-            0 => Cost::ZERO,
-            ands => params.bit_triples_cost(n * ands),
-        };
         let leaves = digits.leaves().iter().map(leaf).sum::<Cost>();
-        leaves + triples + levels.iter().map(|ands| and::open_cost(n * ands)).sum()
+        let open = |&pairs: &usize| and::cost_open(params, n, n * pairs);
+        leaves
+            + triples::cost(params, n * levels.len(), n * levels.iter().sum::<usize>())
+            + levels.iter().map(open).sum()
     };
     let whole = if n < BATCH { Cost::ZERO } else { batch(BATCH).repeat(n / BATCH) };
     if n.is_multiple_of(BATCH) { whole } else { whole + batch(n % BATCH) }
@@ -151,7 +150,7 @@ impl Digits {
         leaves
     }
 
-    /// The number of ANDs at each level of the tree.
+    /// The number of pairs of ANDs at each level of the tree, besides the one AND of the lowest pair of nodes.
     fn levels(&self) -> Vec<usize> {
         let (mut low, mut high) = (self.low, self.digits.len() - self.low);
         let mut levels = Vec::new();
@@ -162,8 +161,7 @@ impl Digits {
             if low == 1 {
                 return levels;
             }
-            // The lowest pair has no eq.
-            levels.push(2 * (low / 2 + high / 2) - 1);
+            levels.push(low / 2 + high / 2 - 1);
             (low, high) = (low.div_ceil(2), high.div_ceil(2));
         }
     }
@@ -197,9 +195,8 @@ impl Digits {
 
     /// Steps 3 to 5: lt of all digits and of the low part.
     fn combine(&self, s: &mut Session, mut nodes: Vec<Node>) -> Result<(BitVec, BitVec)> {
-        let n = nodes[0].lt.len();
-        let ands: usize = self.levels().iter().sum();
-        let mut triples = Triples::new(s, n * ands)?; // (3)
+        let (n, levels) = (nodes[0].lt.len(), self.levels());
+        let mut triples = Triples::new(s, n * levels.len(), n * levels.iter().sum::<usize>())?; // (3)
         let mut high = nodes.split_off(self.low);
         let mut low_lt = BitVec::default();
         loop {
@@ -210,24 +207,24 @@ impl Digits {
             if nodes.len() == 1 {
                 return Ok((nodes.swap_remove(0).lt, low_lt));
             }
-            let pairs = || nodes.chunks_exact(2).chain(high.chunks_exact(2));
-            let (mut x, mut y) = (BitVec::default(), BitVec::default());
-            for pair in pairs() {
-                for operand in [&pair[0].lt, &pair[0].eq].into_iter().filter(|l| !l.is_empty()) {
-                    x.extend(&pair[1].eq);
-                    y.extend(operand);
-                }
-            }
-            let z = and::and_with(s, &triples.take(x.len()), &x, &y)?; // (4)
-            let mut z = (0..z.len()).step_by(n).map(|at| z.slice(at..at + n));
-            nodes = next_level(nodes, &mut z);
-            high = next_level(high, &mut z);
+            let pairs = || nodes.chunks_exact(2).chain(high.chunks_exact(2)).skip(1);
+            let eq_h = BitVec::concat(pairs().map(|pair| &pair[1].eq));
+            let lt_l = BitVec::concat(pairs().map(|pair| &pair[0].lt));
+            let eq_l = BitVec::concat(pairs().map(|pair| &pair[0].eq));
+            let lowest = [&nodes[1].eq, &nodes[0].lt];
+            let (lt, [lts, eqs]) = and::and_with(s, &mut triples, lowest, [&eq_h, &lt_l, &eq_l])?; // (4)
+            let rest = (0..lts.len()).step_by(n).map(|at| at..at + n);
+            let rest = rest.map(|range| (lts.slice(range.clone()), eqs.slice(range)));
+            let mut products = std::iter::once((lt, BitVec::default())).chain(rest);
+            nodes = next_level(nodes, &mut products);
+            high = next_level(high, &mut products);
         }
     }
 }
 
-/// Step 5 for one part of the nodes: `z` gives the products of each pair, the node without a neighbour stays.
-fn next_level(nodes: Vec<Node>, z: &mut impl Iterator<Item = BitVec>) -> Vec<Node> {
+/// Step 5 for one part of the nodes: `products` gives eq_h ∧ lt_l and eq_h ∧ eq_l of each pair; a node without a
+/// neighbour stays.
+fn next_level(nodes: Vec<Node>, products: &mut impl Iterator<Item = (BitVec, BitVec)>) -> Vec<Node> {
     let mut next = Vec::with_capacity(nodes.len().div_ceil(2));
     let mut nodes = nodes.into_iter();
     while let Some(low) = nodes.next() {
@@ -235,9 +232,8 @@ fn next_level(nodes: Vec<Node>, z: &mut impl Iterator<Item = BitVec>) -> Vec<Nod
             next.push(low);
             break;
         };
-        let lt = &high.lt ^ &z.next().unwrap_or_default(); // (5)
-        let eq = if low.eq.is_empty() { low.eq } else { z.next().unwrap_or_default() };
-        next.push(Node { lt, eq });
+        let (lt, eq) = products.next().unwrap_or_default();
+        next.push(Node { lt: &high.lt ^ &lt, eq }); // (5)
     }
     next
 }
@@ -274,34 +270,5 @@ impl Leaf {
                 (plane(&open, |&x| x), plane(&open[..eq_bits], |&x| x >> 1))
             }
         })
-    }
-}
-
-/// Bit 0 of `f` of each value.
-fn plane<T>(values: &[T], f: impl Fn(&T) -> u64) -> BitVec {
-    let word = |chunk: &[T]| chunk.iter().rev().fold(0, |word, x| word << 1 | f(x) & 1);
-    BitVec::from_words(values.chunks(64).map(word).collect(), values.len())
-}
-
-/// Triples drawn at once and used up one after the other.
-struct Triples {
-    all: BitTriples,
-    used: usize,
-}
-
-impl Triples {
-    fn new(s: &mut Session, count: usize) -> Result<Self> {
-        let all = match count {
-            0 => BitTriples { a: BitVec::default(), b: BitVec::default(), c: BitVec::default() },
-            _ => s.bit_triples(count)?,
-        };
-        Ok(Self { all, used: 0 })
-    }
-
-    fn take(&mut self, count: usize) -> BitTriples {
-        let range = self.used..self.used + count;
-        self.used += count;
-        let [a, b, c] = [&self.all.a, &self.all.b, &self.all.c].map(|bits| bits.slice(range.clone()));
-        BitTriples { a, b, c }
     }
 }

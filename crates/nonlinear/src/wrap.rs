@@ -15,7 +15,8 @@
 //! | 3    | 1-of-4 OT, random r: table of `e − r`   | ↔    | `e − r` at its own (v, msb1)           |
 //!
 //! Step 1 when nothing is known, 2 when x is known not to be negative, 3 from shares of msb(x): where u = v, w = u; otherwise
-//! w = 1 ⊕ msb(x).
+//! w = 1 ⊕ msb(x). When |x| is known to be below 2^{l−2}, step 2 for x + 2^{l−2}: x0 + 2^{l−2} in place of x0, and P0 adds
+//! to e whether that overflowed.
 //!
 //! # Cost
 //! [`cost`]: a comparison on l bits. [`cost_nonnegative`]: one COT on one bit. [`cost_excess`]: one COT on `out` bits,
@@ -45,8 +46,10 @@ pub enum Sign<B = ()> {
     Unknown,
     /// Shares of 1{x < 0}.
     Known(B),
-    /// No element is negative. The result for one that is, is wrong.
+    /// No element is negative: the result for one that is, is wrong.
     NonNegative,
+    /// Every element is in −2^{l−2}..2^{l−2}: the result for another is wrong.
+    Bounded,
 }
 
 /// How the element x stands for an integer.
@@ -74,7 +77,7 @@ pub fn cost_excess(params: &Params, n: usize, width: Width, sign: Sign, out: Wid
         _ if n == 0 => Cost::ZERO,
         Sign::Unknown => drelu::cost(params, n, width) + cost_excess(params, n, width, Sign::Known(()), out),
         Sign::Known(()) => params.one_of_n_cost(Role::P0, n, 2, out),
-        Sign::NonNegative => product::cost(params, n, out),
+        Sign::NonNegative | Sign::Bounded => product::cost(params, n, out),
     }
 }
 
@@ -110,14 +113,12 @@ pub fn excess(
     out: Width,
 ) -> Result<Arithmetic> {
     let (n, own) = (x.len(), drelu::own_msb(x));
-    let msb = match sign {
+    let msb = match (sign, signedness) {
         _ if n == 0 => return Ok(Arithmetic::zeros(out, 0)),
-        Sign::NonNegative => {
-            let own_bits = Arithmetic::new(RingVec::from_words(out, own.to_lsb()));
-            return Ok(&own_bits - &product::product(s, out, &own)?); // (2)
-        }
-        Sign::Known(msb) => msb.clone(),
-        Sign::Unknown => drelu::msb(s, x)?,
+        (Sign::NonNegative, _) | (Sign::Bounded, Signedness::Unsigned) => return or(s, &own, out),
+        (Sign::Bounded, Signedness::Signed) => return excess_bounded(s, x, out),
+        (Sign::Known(msb), _) => msb.clone(),
+        (Sign::Unknown, _) => drelu::msb(s, x)?,
     };
     assert_eq!(msb.len(), n, "one sign for each element");
     let share = match s.role() {
@@ -144,4 +145,20 @@ pub fn excess(
         }
     };
     Ok(Arithmetic::new(share))
+}
+
+/// Step 2: shares of u ∨ v of the parties' `own` bits.
+fn or(s: &mut Session, own: &BitVec, out: Width) -> Result<Arithmetic> {
+    let product = product::product(s, out, own)?; // (2)
+    Ok(&Arithmetic::new(RingVec::from_words(out, own.to_lsb())) - &product) // (2)
+}
+
+/// e = (u ∨ v) + k for x0 + 2^{l−2} in place of x0, where k = 1 if that overflows.
+fn excess_bounded(s: &mut Session, x: &Arithmetic, out: Width) -> Result<Arithmetic> {
+    let (width, role) = (x.width(), s.role());
+    let quarter = role.only_p0(1 << width.bits().saturating_sub(2));
+    let moved = x.offset(role, quarter);
+    let overflow = x.own().map(out, |x| u64::from(width.reduce(x.wrapping_add(quarter)) < quarter));
+    let e = or(s, &drelu::own_msb(&moved), out)?;
+    Ok(&e + &Arithmetic::new(overflow))
 }

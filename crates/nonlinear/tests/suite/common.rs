@@ -108,3 +108,8 @@ pub fn negative(x: &RingVec) -> BitVec {
 pub fn with_digits(digit_bits: u32) -> Params {
     Params { digit_bits, ..Params::IDEAL }
 }
+
+/// The baseline's OTs, or the dealer's.
+pub fn with_kk13(kk13: bool) -> Params {
+    if kk13 { Params::CRYPTFLOW2 } else { Params::IDEAL }
+}

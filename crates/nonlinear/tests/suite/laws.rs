@@ -2,10 +2,9 @@
 
 use crate::common::*;
 use copriv_bits::BitVec;
-use copriv_nonlinear::wrap::{self, Signedness};
 use copriv_nonlinear::{
-    Sign, Windows, and, argmax, avgpool, b2a, clip, drelu, maxpool, millionaires, mux, product, relu,
-    truncate,
+    Sign, Signedness, Windows, and, argmax, avgpool, b2a, clip, drelu, extend, maxpool, millionaires, mux,
+    product, relu, truncate, wrap,
 };
 use copriv_ring::{RingVec, Width};
 use copriv_session::Params;
@@ -69,6 +68,31 @@ proptest! {
         let ([x0, x1], [y0, y1]) = (bit_shares(&x, seed), bit_shares(&y, seed ^ 9));
         let got = run(IDEAL, and::cost(&IDEAL, n), [(x0, y0), (x1, y1)], |s, (x, y)| and::and(s, &x, &y));
         prop_assert_eq!(got, &x & &y);
+        let (z, params) = (prg(seed ^ 3).bits(n), with_kk13(n % 2 == 0));
+        let ([x0, x1], [y0, y1], [z0, z1]) = (bit_shares(&x, 1), bit_shares(&y, 2), bit_shares(&z, 3));
+        let inputs = [(x0, y0, z0), (x1, y1, z1)];
+        let got = run(params, and::cost_pair(&params, n), inputs, |s, (x, y, z)| and::and_pair(s, &x, &y, &z));
+        prop_assert_eq!(got, [&x & &y, &x & &z]);
+    }
+
+    #[test]
+    fn extensions(width in widths(), more in 0u32..63, n in lengths(), seed: u64) {
+        let x = elements(width, n, seed);
+        let out = Width::of(width.bits() + more % (65 - width.bits()));
+        for (x, sign) in &cases(&x) {
+            let sign = *sign;
+            let [(x0, m0), (x1, m1)] = with_sign(x);
+            let inputs = [(&x0, known(sign, &m0)), (&x1, known(sign, &m1))];
+            let cost = extend::cost(&IDEAL, n, width, out, sign);
+            let got = run(IDEAL, cost, inputs, |s, (x, sign)| extend::extend_signed(s, x, out, sign));
+            prop_assert_eq!(got, RingVec::from_signed(out, &x.to_signed()));
+            // Unsigned, bounded means not negative.
+            let x = if sign == Sign::Bounded { &x.shl(2).shr(2, width) } else { x };
+            let [(x0, m0), (x1, m1)] = with_sign(x);
+            let inputs = [(&x0, known(sign, &m0)), (&x1, known(sign, &m1))];
+            let got = run(IDEAL, cost, inputs, |s, (x, sign)| extend::extend_zero(s, x, out, sign));
+            prop_assert_eq!(got, x.resize(out));
+        }
     }
 
     #[test]
@@ -112,8 +136,12 @@ proptest! {
         let positive = x.map(width, |x| x & width.mask() >> 1);
         let cost = wrap::cost_nonnegative(&IDEAL, n);
         prop_assert_eq!(run_on(IDEAL, cost, &positive, wrap::wrap_nonnegative), wrapped(&positive));
-        for (x, sign) in [(&x, Sign::Unknown), (&x, Sign::Known(())), (&positive, Sign::NonNegative)] {
+        for (x, sign) in &cases(&x) {
+            let sign = *sign;
             for signedness in [Signedness::Unsigned, Signedness::Signed] {
+                if (sign, signedness) == (Sign::Bounded, Signedness::Unsigned) {
+                    continue;
+                }
                 let (w, m) = (wrapped(x), negative(x));
                 let m = |i| m.bit(i) * u64::from(signedness == Signedness::Signed);
                 let e = (0..n).map(|i| w.bit(i) + m(i)).collect();
@@ -144,14 +172,14 @@ proptest! {
     fn truncations(width in widths(), cut in 0u32..64, n in lengths(), seed: u64) {
         let shift = cut % width.bits();
         let x = elements(width, n, seed);
-        let positive = x.map(width, |x| x & width.mask() >> 1);
         let floor = |x: &RingVec| signed_map(x, |x| x >> shift);
         let cost = truncate::cost_faithful_sirnn(&IDEAL, n, width, shift);
         prop_assert_eq!(run_on(IDEAL, cost, &x, |s, x| truncate::trunc_faithful_sirnn(s, x, shift)), floor(&x));
         let cost = truncate::cost_reduce(&IDEAL, n, width, shift);
         let got = run_on(IDEAL, cost, &x, |s, x| truncate::trunc_reduce(s, x, shift));
         prop_assert_eq!(got, floor(&x).resize(Width::of(width.bits() - shift)));
-        for (x, sign) in [(&x, Sign::Unknown), (&x, Sign::Known(())), (&positive, Sign::NonNegative)] {
+        for (x, sign) in &cases(&x) {
+            let sign = *sign;
             let [(x0, m0), (x1, m1)] = with_sign(x);
             let inputs = [(&x0, known(sign, &m0)), (&x1, known(sign, &m1))];
             let cost = truncate::cost_faithful(&IDEAL, n, width, shift, sign);
@@ -198,6 +226,18 @@ proptest! {
     }
 }
 
+/// What can be known of signs, each with elements of which it is true.
+fn cases(x: &RingVec) -> [(RingVec, Sign); 4] {
+    let positive = x.shl(1).shr(1, x.width());
+    let bounded = signed_map(x, |x| x >> 1);
+    [
+        (x.clone(), Sign::Unknown),
+        (x.clone(), Sign::Known(())),
+        (positive, Sign::NonNegative),
+        (bounded, Sign::Bounded),
+    ]
+}
+
 /// Shares of x and of its signs.
 fn with_sign(x: &RingVec) -> [(Arithmetic, Boolean); 2] {
     let ([x0, x1], [m0, m1]) = (shares(x, 3), bit_shares(&negative(x), 4));
@@ -209,6 +249,7 @@ fn known(sign: Sign, msb: &Boolean) -> Sign<&Boolean> {
         Sign::Unknown => Sign::Unknown,
         Sign::Known(()) => Sign::Known(msb),
         Sign::NonNegative => Sign::NonNegative,
+        Sign::Bounded => Sign::Bounded,
     }
 }
 

@@ -1,4 +1,5 @@
 //! Functionality, cost, wire bytes and behaviour under tampering of every protocol.
 
+mod baseline;
 mod common;
 mod laws;
