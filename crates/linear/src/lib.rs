@@ -23,3 +23,7 @@ pub mod product;
 
 pub use conv::{Conv2d, Padding, conv2d, conv2d_cost, fully_connected, fully_connected_cost};
 pub use product::{Chooser, Product};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

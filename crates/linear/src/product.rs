@@ -387,3 +387,86 @@ fn transpose(words: &[u64], groups: usize, rows: usize, cols: usize) -> Vec<u64>
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use copriv_prg::Prg;
+    use copriv_session::Params;
+    use copriv_testkit::run_pair;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+        /// Products of any size in chunks of any size, with the cost of just these chunks.
+        #[test]
+        fn chunks_of_every_size(
+            shapes in prop::collection::vec((1usize..4, 1usize..6, 1usize..4, 1usize..12, 1u32..=64), 1..4),
+            (ots, elements) in (1usize..600, 1usize..300),
+            weights: bool,
+            iknp in prop::bool::weighted(0.3),
+            seed: u64,
+        ) {
+            let plan: Vec<Product> = shapes
+                .iter()
+                .map(|&(groups, rows, inner, cols, l)| {
+                    let bits = l.div_ceil(2);
+                    let chooser = if weights { Chooser::Weights { bits } } else { Chooser::Activations };
+                    Product { groups, rows, inner, cols, width: Width::of(l), chooser }
+                })
+                .collect();
+            let limits = Limits { ots, elements };
+            let own = |role: Role| {
+                let plan = &plan;
+                move |product: usize, pair: usize, vector: &mut [u64]| {
+                    let p = &plan[product];
+                    let narrow = if role == Role::P0 { Width::of(p.bits()) } else { p.width };
+                    let stream = Block::new(pair as u64, (2 * product + role.index()) as u64);
+                    let values = Prg::from_seed(stream).ring(narrow, vector.len()).to_signed();
+                    vector.copy_from_slice(RingVec::from_signed(p.width, &values).words());
+                }
+            };
+            let params = if iknp { Params::CRYPTFLOW2 } else { Params::IDEAL };
+            let out = run_pair(
+                params,
+                seed,
+                |s| outer_products_in(limits, s, &plan, own(Role::P0)),
+                |s| outer_products_in(limits, s, &plan, own(Role::P1)),
+            );
+            out.assert_cost(cost_in(limits, params.rcot, &plan));
+            for (i, p) in plan.iter().enumerate() {
+                let mut want = vec![0u64; p.output_len()];
+                let (mut w, mut x) = (vec![0; p.rows], vec![0; p.cols]);
+                for pair in 0..p.groups * p.inner {
+                    own(Role::P0)(i, pair, &mut w);
+                    own(Role::P1)(i, pair, &mut x);
+                    for (r, t) in (0..p.rows).flat_map(|r| (0..p.cols).map(move |t| (r, t))) {
+                        let y = &mut want[(pair / p.inner * p.rows + r) * p.cols + t];
+                        *y = y.wrapping_add(w[r].wrapping_mul(x[t]));
+                    }
+                }
+                prop_assert_eq!(&out.p0[i] + &out.p1[i], RingVec::from_words(p.width, want));
+            }
+        }
+    }
+
+    #[test]
+    fn every_entry_is_in_one_chunk() {
+        let p = Product {
+            groups: 3,
+            rows: 5,
+            inner: 7,
+            cols: 100,
+            width: Width::of(41),
+            chooser: Chooser::Activations,
+        };
+        let all: Vec<Chunk> = chunks(&[p, p], Limits { ots: 1000, elements: 100 }).collect();
+        assert_eq!(all.iter().map(|c| c.len).sum::<usize>(), 2 * 3 * 7 * 100);
+        assert!(all.iter().all(|c| c.len * 41 <= 1000 && c.len * 5 <= 100));
+        assert!(
+            all.windows(2)
+                .all(|c| c[1].first == if c[0].product == c[1].product { c[0].first + c[0].len } else { 0 })
+        );
+    }
+}
