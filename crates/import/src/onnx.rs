@@ -18,11 +18,13 @@
 //! | `Add`, `Sub`, `Mul`, `Div` | a tensor and a constant per channel; `Add` also two tensors of one shape |
 //! | `Concat` | channels |
 //! | `Flatten`, `Reshape`, `Squeeze` | to a vector |
+//! | `Transpose` | of a constant matrix |
 //! | `Identity`, `Dropout`, `Constant` | |
 //!
 //! A hostile file costs an error: sizes are checked before anything is allocated, nothing recurses on what the file
 //! says, and all weights together are at most 2^28 however often nodes share them.
 
+mod attributes;
 mod export;
 mod import;
 mod proto;
@@ -61,6 +63,7 @@ pub const OPERATORS: &[&str] = &[
     "Reshape",
     "Squeeze",
     "Sub",
+    "Transpose",
 ];
 
 /// Reads the model in `bytes`; `name` becomes the network's name and stands for the file in errors.
@@ -93,7 +96,7 @@ pub fn load(path: impl AsRef<Path>) -> Result<Graph, Error> {
     let path = path.as_ref();
     let mut graph = read(&file::read(path)?, &label(path))?;
     if let Some(stem) = path.file_stem().and_then(|stem| stem.to_str()) {
-        graph.name = stem.to_owned();
+        graph.name = import::shown(stem);
     }
     Ok(graph)
 }

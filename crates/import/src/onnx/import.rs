@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use copriv_ir::limits::MAX_SIDE;
-use copriv_ir::{Graph, GraphBuilder, NodeId, Op, Shape, Window};
+use copriv_ir::{Graph, GraphBuilder, NodeId, Op, Shape};
 use prost::Message;
 
+use super::attributes::{float, int, ints, rounding_up, window};
 use super::proto::tensor_shape_proto::dimension;
 use super::proto::{
     AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, type_proto,
@@ -257,10 +257,12 @@ enum Value {
     Tensor { id: NodeId, is_map: bool },
     /// Known.
     Constant(Rc<TensorProto>),
+    /// A known matrix, transposed.
+    Transposed(Rc<TensorProto>),
 }
 
 /// Why a node was not taken.
-enum Trouble {
+pub(super) enum Trouble {
     Node(String),
     Operator,
 }
@@ -318,6 +320,7 @@ impl Importer {
             "Squeeze" => self.squeeze(node)?,
             "Identity" | "Dropout" => self.value(node, 0)?.ok_or("it has no input")?.clone(),
             "Constant" => constant(node)?,
+            "Transpose" => self.transpose(node)?,
             _ => return Err(Trouble::Operator),
         };
         let output = node.output.first().ok_or("it has no output")?;
@@ -358,7 +361,7 @@ impl Importer {
     fn tensor(&self, node: &NodeProto, index: usize) -> Result<Tensor, Trouble> {
         match self.value(node, index)? {
             Some(&Value::Tensor { id, is_map }) => Ok(Tensor { id, shape: self.builder.shape(id), is_map }),
-            Some(Value::Constant(_)) => Err(format!(
+            Some(Value::Constant(_) | Value::Transposed(_)) => Err(format!(
                 "input {index} is a constant where a computed tensor belongs; simplify the model first, for \
                  instance with onnxsim"
             )
@@ -383,6 +386,9 @@ impl Importer {
         match self.value(node, index)? {
             None => Ok(None),
             Some(Value::Constant(tensor)) => Ok(Some(tensor.clone())),
+            Some(Value::Transposed(_)) => {
+                Err(format!("input {index} is a transposed constant; only matrix products take one").into())
+            }
             Some(Value::Tensor { .. }) => {
                 Err(format!("input {index} is computed; it must be a constant or an initialiser").into())
             }
@@ -491,14 +497,37 @@ impl Importer {
         self.push(node, Op::Linear { outputs, weight, bias }, vec![x.id], false)
     }
 
-    /// Constant 1 as a matrix of outputs x inputs; it is stored so where `transposed`, else inputs x outputs.
+    /// A matrix of weights as the exporters of PyTorch store it; layouts of pictures are not changed.
+    fn transpose(&self, node: &NodeProto) -> Result<Value, Trouble> {
+        let value = self.value(node, 0)?.ok_or("it has no input")?;
+        let (Value::Constant(tensor) | Value::Transposed(tensor)) = value else {
+            return Err(Trouble::Operator);
+        };
+        let (dims, _) = tensor.shape()?;
+        if dims.len() != 2 || !matches!(ints(node, "perm")?.unwrap_or(&[1, 0]), [1, 0]) {
+            return Err(format!(
+                "it permutes {} with dimensions {dims:?}; matrices are transposed",
+                tensor.label()
+            )
+            .into());
+        }
+        Ok(match value {
+            Value::Constant(_) => Value::Transposed(tensor.clone()),
+            _ => Value::Constant(tensor.clone()),
+        })
+    }
+
+    /// Input 1 as a matrix of outputs x inputs; it is given so where `transposed`, else inputs x outputs.
     fn matrix(
         &mut self,
         node: &NodeProto,
         x: Tensor,
         transposed: bool,
     ) -> Result<(usize, Vec<f32>), Trouble> {
-        let tensor = self.required(node, 1)?;
+        let (tensor, transposed) = match self.value(node, 1)? {
+            Some(Value::Transposed(tensor)) => (tensor.clone(), !transposed),
+            _ => (self.required(node, 1)?, transposed),
+        };
         let (dims, _) = tensor.shape()?;
         let inputs = x.shape.channels;
         let outputs = match dims[..] {
@@ -783,108 +812,4 @@ fn float_list(dims: Vec<i64>, float_data: Vec<f32>) -> TensorProto {
 
 fn int_list(dims: Vec<i64>, int64_data: Vec<i64>) -> TensorProto {
     TensorProto { dims, data_type: Some(INT64), int64_data, ..TensorProto::default() }
-}
-
-// Attributes. --------------------------------------------------------------------------------------------
-
-fn attribute<'a>(node: &'a NodeProto, name: &str) -> Option<&'a AttributeProto> {
-    node.attribute.iter().find(|attribute| attribute.name() == name)
-}
-
-fn int(node: &NodeProto, name: &str, default: i64) -> Result<i64, Trouble> {
-    match attribute(node, name) {
-        None => Ok(default),
-        Some(attribute) => attribute.i.ok_or_else(|| format!("attribute {name} is no integer").into()),
-    }
-}
-
-fn float(node: &NodeProto, name: &str, default: f32) -> Result<f32, Trouble> {
-    match attribute(node, name).map(|attribute| attribute.f) {
-        None => Ok(default),
-        Some(Some(value)) if !value.is_nan() => Ok(value.clamp(f32::MIN, f32::MAX)),
-        Some(_) => Err(format!("attribute {name} is no number").into()),
-    }
-}
-
-fn ints<'a>(node: &'a NodeProto, name: &str) -> Result<Option<&'a [i64]>, Trouble> {
-    Ok(attribute(node, name).map(|attribute| &attribute.ints[..]))
-}
-
-/// A list of `N` sizes, none above [`MAX_SIDE`].
-fn sizes<const N: usize>(node: &NodeProto, name: &str) -> Result<Option<[usize; N]>, Trouble> {
-    let Some(list) = ints(node, name)? else { return Ok(None) };
-    let size = |&v: &i64| usize::try_from(v).ok().filter(|&v| v <= MAX_SIDE);
-    let sizes: Option<Vec<usize>> = if list.len() == N { list.iter().map(size).collect() } else { None };
-    match sizes.and_then(|sizes| <[usize; N]>::try_from(sizes).ok()) {
-        Some(sizes) => Ok(Some(sizes)),
-        None => {
-            let shown = &list[..list.len().min(8)];
-            Err(format!("{name} {shown:?} is not {N} sizes of at most {MAX_SIDE}").into())
-        }
-    }
-}
-
-/// The window of a convolution, whose weights give `kernel`, or of a pool on a map of shape `x`.
-fn window(node: &NodeProto, kernel: Option<[usize; 2]>, x: Shape) -> Result<Window, Trouble> {
-    let stated = sizes::<2>(node, "kernel_shape")?;
-    let kernel = match (kernel, stated) {
-        (Some(kernel), Some(stated)) if kernel != stated => {
-            return Err(format!("kernel_shape {stated:?} is not that of its weights, {kernel:?}").into());
-        }
-        (Some(kernel), _) | (None, Some(kernel)) => kernel,
-        (None, None) => return Err("it has no kernel_shape".into()),
-    };
-    if kernel.iter().any(|side| !(1..=MAX_SIDE).contains(side)) {
-        return Err(format!("a kernel of {kernel:?} is not supported").into());
-    }
-    let stride = sizes(node, "strides")?.unwrap_or([1, 1]);
-    if stride.contains(&0) {
-        return Err(format!("strides {stride:?} stand still").into());
-    }
-    let dilations = sizes(node, "dilations")?.unwrap_or([1, 1]);
-    if dilations != [1, 1] {
-        return Err(format!("dilations {dilations:?} are not supported; use dilation 1").into());
-    }
-    let auto_pad = match attribute(node, "auto_pad") {
-        None => b"NOTSET",
-        Some(attribute) => attribute.s.as_deref().ok_or("attribute auto_pad is no text")?,
-    };
-    let padding = match auto_pad {
-        b"NOTSET" | b"" => sizes(node, "pads")?.unwrap_or([0; 4]),
-        b"VALID" => [0; 4],
-        b"SAME_UPPER" | b"SAME_LOWER" => {
-            // As many outputs as strides begin in the map; an odd row of padding goes below, or above.
-            let side = |d: usize, input: usize| {
-                let outputs = input.div_ceil(stride[d]);
-                let total = (outputs.saturating_sub(1) * stride[d] + kernel[d]).saturating_sub(input);
-                let (less, more) = (total / 2, total - total / 2);
-                if auto_pad == b"SAME_UPPER" { (less, more) } else { (more, less) }
-            };
-            let ((top, bottom), (left, right)) = (side(0, x.height), side(1, x.width));
-            [top, left, bottom, right]
-        }
-        other => {
-            let other = shown(&String::from_utf8_lossy(other));
-            return Err(format!("auto_pad {other} is not supported; export with explicit pads").into());
-        }
-    };
-    Ok(Window { kernel, stride, padding })
-}
-
-/// The rows and columns to add below and on the right where `ceil_mode` rounds the output's size up.
-fn rounding_up(node: &NodeProto, window: &Window, x: Shape) -> Result<[usize; 2], Trouble> {
-    if int(node, "ceil_mode", 0)? == 0 {
-        return Ok([0, 0]);
-    }
-    let [top, left, bottom, right] = window.padding;
-    // All terms are at most MAX_SIDE: no sum overflows.
-    let side = |d: usize, input: usize, before: usize, after: usize| {
-        let padded = input + before + after;
-        let Some(room) = padded.checked_sub(window.kernel[d]) else { return 0 };
-        let steps = room.div_ceil(window.stride[d]);
-        let start = steps * window.stride[d];
-        // A last window that would start in the padding is left out.
-        if start >= input + before { 0 } else { start.saturating_sub(room) }
-    };
-    Ok([side(0, x.height, top, bottom), side(1, x.width, left, right)])
 }

@@ -315,6 +315,25 @@ fn other_operators() {
     let bias = floats("b", &[3], &[1.0; 3]);
     outcome(&flat("Gemm", &[], &[matrix.clone(), bias.clone()])).unwrap();
     refused(&flat("Gemm", &[int("transB", 1)], &[matrix.clone(), bias.clone()]), &["[32, 3]", "32 inputs"]);
+    // Twice transposed is as it was, once does not fit.
+    let turned = |times: usize| {
+        let mut model = flat("Gemm", &[], &[matrix.clone(), bias.clone()]);
+        let graph = model.graph.as_mut().unwrap();
+        graph.initializer[0].name = Some("t0".to_owned());
+        let names = ["t0", "t1", "w"];
+        for i in 0..times {
+            let output = if i + 1 == times { "w" } else { names[i + 1] };
+            graph.node.push(node("Transpose", &[names[i]], output, &[ints("perm", &[1, 0])]));
+        }
+        model
+    };
+    assert_eq!(
+        outcome(&turned(2)).unwrap(),
+        outcome(&flat("Gemm", &[], &[matrix.clone(), bias.clone()])).unwrap()
+    );
+    refused(&turned(1), &["the-y", "[32, 3]", "32 inputs"]);
+    let one = TensorProto { name: Some("w".to_owned()), ..bias.clone() };
+    refused_node("Transpose", &["w"], &[], &[one], &["matrices are transposed"]);
     refused(&flat("Gemm", &[int("transA", 1)], &[matrix.clone(), bias.clone()]), &["transA"]);
     refused(&flat("Gemm", &[], &[matrix.clone(), floats("b", &[4], &[1.0; 4])]), &["bias of 3"]);
     let list = |name| floats(name, &[2], &[1.0; 2]);

@@ -1,0 +1,109 @@
+//! Attributes of nodes, and the windows that they describe.
+
+use copriv_ir::limits::MAX_SIDE;
+use copriv_ir::{Shape, Window};
+
+use super::import::{Trouble, shown};
+use super::proto::{AttributeProto, NodeProto};
+
+fn attribute<'a>(node: &'a NodeProto, name: &str) -> Option<&'a AttributeProto> {
+    node.attribute.iter().find(|attribute| attribute.name() == name)
+}
+
+pub(super) fn int(node: &NodeProto, name: &str, default: i64) -> Result<i64, Trouble> {
+    match attribute(node, name) {
+        None => Ok(default),
+        Some(attribute) => attribute.i.ok_or_else(|| format!("attribute {name} is no integer").into()),
+    }
+}
+
+pub(super) fn float(node: &NodeProto, name: &str, default: f32) -> Result<f32, Trouble> {
+    match attribute(node, name).map(|attribute| attribute.f) {
+        None => Ok(default),
+        Some(Some(value)) if !value.is_nan() => Ok(value.clamp(f32::MIN, f32::MAX)),
+        Some(_) => Err(format!("attribute {name} is no number").into()),
+    }
+}
+
+pub(super) fn ints<'a>(node: &'a NodeProto, name: &str) -> Result<Option<&'a [i64]>, Trouble> {
+    Ok(attribute(node, name).map(|attribute| &attribute.ints[..]))
+}
+
+/// A list of `N` sizes, none above [`MAX_SIDE`].
+fn sizes<const N: usize>(node: &NodeProto, name: &str) -> Result<Option<[usize; N]>, Trouble> {
+    let Some(list) = ints(node, name)? else { return Ok(None) };
+    let size = |&v: &i64| usize::try_from(v).ok().filter(|&v| v <= MAX_SIDE);
+    let sizes: Option<Vec<usize>> = if list.len() == N { list.iter().map(size).collect() } else { None };
+    match sizes.and_then(|sizes| <[usize; N]>::try_from(sizes).ok()) {
+        Some(sizes) => Ok(Some(sizes)),
+        None => {
+            let shown = &list[..list.len().min(8)];
+            Err(format!("{name} {shown:?} is not {N} sizes of at most {MAX_SIDE}").into())
+        }
+    }
+}
+
+/// The window of a convolution, whose weights give `kernel`, or of a pool on a map of shape `x`.
+pub(super) fn window(node: &NodeProto, kernel: Option<[usize; 2]>, x: Shape) -> Result<Window, Trouble> {
+    let stated = sizes::<2>(node, "kernel_shape")?;
+    let kernel = match (kernel, stated) {
+        (Some(kernel), Some(stated)) if kernel != stated => {
+            return Err(format!("kernel_shape {stated:?} is not that of its weights, {kernel:?}").into());
+        }
+        (Some(kernel), _) | (None, Some(kernel)) => kernel,
+        (None, None) => return Err("it has no kernel_shape".into()),
+    };
+    if kernel.iter().any(|side| !(1..=MAX_SIDE).contains(side)) {
+        return Err(format!("a kernel of {kernel:?} is not supported").into());
+    }
+    let stride = sizes(node, "strides")?.unwrap_or([1, 1]);
+    if stride.contains(&0) {
+        return Err(format!("strides {stride:?} stand still").into());
+    }
+    let dilations = sizes(node, "dilations")?.unwrap_or([1, 1]);
+    if dilations != [1, 1] {
+        return Err(format!("dilations {dilations:?} are not supported; use dilation 1").into());
+    }
+    let auto_pad = match attribute(node, "auto_pad") {
+        None => b"NOTSET",
+        Some(attribute) => attribute.s.as_deref().ok_or("attribute auto_pad is no text")?,
+    };
+    let padding = match auto_pad {
+        b"NOTSET" | b"" => sizes(node, "pads")?.unwrap_or([0; 4]),
+        b"VALID" => [0; 4],
+        b"SAME_UPPER" | b"SAME_LOWER" => {
+            // As many outputs as strides begin in the map; an odd row of padding goes below, or above.
+            let side = |d: usize, input: usize| {
+                let outputs = input.div_ceil(stride[d]);
+                let total = (outputs.saturating_sub(1) * stride[d] + kernel[d]).saturating_sub(input);
+                let (less, more) = (total / 2, total - total / 2);
+                if auto_pad == b"SAME_UPPER" { (less, more) } else { (more, less) }
+            };
+            let ((top, bottom), (left, right)) = (side(0, x.height), side(1, x.width));
+            [top, left, bottom, right]
+        }
+        other => {
+            let other = shown(&String::from_utf8_lossy(other));
+            return Err(format!("auto_pad {other} is not supported; export with explicit pads").into());
+        }
+    };
+    Ok(Window { kernel, stride, padding })
+}
+
+/// The rows and columns to add below and on the right where `ceil_mode` rounds the output's size up.
+pub(super) fn rounding_up(node: &NodeProto, window: &Window, x: Shape) -> Result<[usize; 2], Trouble> {
+    if int(node, "ceil_mode", 0)? == 0 {
+        return Ok([0, 0]);
+    }
+    let [top, left, bottom, right] = window.padding;
+    // All terms are at most MAX_SIDE: no sum overflows.
+    let side = |d: usize, input: usize, before: usize, after: usize| {
+        let padded = input + before + after;
+        let Some(room) = padded.checked_sub(window.kernel[d]) else { return 0 };
+        let steps = room.div_ceil(window.stride[d]);
+        let start = steps * window.stride[d];
+        // A last window that would start in the padding is left out.
+        if start >= input + before { 0 } else { start.saturating_sub(room) }
+    };
+    Ok([side(0, x.height, top, bottom), side(1, x.width, left, right)])
+}
