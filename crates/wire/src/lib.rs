@@ -13,6 +13,10 @@
 //! # Ok::<(), copriv_wire::Error>(())
 //! ```
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod error;
 mod message;
 mod pack;
@@ -20,5 +24,5 @@ mod role;
 
 pub use error::{Error, Result};
 pub use message::{HEADER_BYTES, Header, Kind, Message};
-pub use pack::{pack, pack_into, packed_bytes, unpack, unpack_into};
+pub use pack::{PACK_BLOCK, pack, pack_into, pack_with, packed_bytes, unpack, unpack_into, unpack_with};
 pub use role::Role;
