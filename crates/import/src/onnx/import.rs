@@ -8,9 +8,7 @@ use prost::Message;
 
 use super::attributes::{float, int, ints, rounding_up, window};
 use super::proto::tensor_shape_proto::dimension;
-use super::proto::{
-    AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, type_proto,
-};
+use super::proto::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, type_proto};
 use super::scan;
 use super::tensor::{FLOAT, INT64};
 use crate::Error;
