@@ -1,0 +1,116 @@
+//! Files and what else is parsed: a network by its public half, models, weights, pictures.
+
+use crate::Target;
+use copriv_import::{onnx, picture, safetensors};
+use copriv_ir::{Architecture, Graph, GraphBuilder, LowerOptions, Op, Shape, Window, lower};
+use copriv_ring::Width;
+
+pub const TARGETS: &[Target] = &[
+    Target::parser("architecture", architecture, || {
+        let lowered = lower(&tiny(), OPTIONS).expect("the network is valid");
+        vec![serde_json::to_vec(&lowered.architecture).expect("it has a JSON form")]
+    }),
+    Target::parser("onnx", model, || vec![onnx::write(&tiny())]),
+    Target::parser("safetensors", weights, || {
+        vec![safetensors::write(&tiny()).expect("the network is valid")]
+    }),
+    Target::parser("picture", pixels, pictures),
+];
+
+const OPTIONS: LowerOptions = LowerOptions { width: Width::of(41), frac_bits: 12 };
+
+/// A network with every operator.
+fn tiny() -> Graph {
+    let build = || {
+        let mut net = GraphBuilder::new("tiny", Shape::new(2, 6, 6))?;
+        let x =
+            net.conv("conv", net.input(), Window::square(3, 1, 1), 1, vec![0.25; 4 * 2 * 9], vec![0.5; 4])?;
+        let x = net.batch_norm("bn", x, vec![1.5; 4], vec![-0.5; 4])?;
+        let a = net.relu("relu", x)?;
+        let b = net.clip("clip", x, 0.0, 6.0)?;
+        let x = net.add("add", a, b)?;
+        let c = net.max_pool("max", x, Window::square(2, 2, 0))?;
+        let d = net.avg_pool("avg", x, Window::square(2, 2, 0))?;
+        let x = net.concat("concat", vec![c, d])?;
+        let x = net.global_avg_pool("pool", x)?;
+        let x = net.flatten("flatten", x)?;
+        let x = net.linear("fc", x, vec![0.125; 3 * 8], vec![0.0; 3])?;
+        net.finish(x)
+    };
+    let built: Result<Graph, copriv_ir::Error> = build();
+    built.expect("the network is valid")
+}
+
+fn architecture(data: &[u8]) {
+    let Ok(architecture) = serde_json::from_slice::<Architecture>(data) else { return };
+    if architecture.validate().is_err() {
+        return;
+    }
+    assert!(!architecture.input_shape().is_empty() && !architecture.output_shape().is_empty());
+    assert_eq!(architecture.last_use().len(), architecture.layers.len());
+    let again = serde_json::to_vec(&architecture).expect("it has a JSON form");
+    assert!(serde_json::from_slice::<Architecture>(&again).is_ok_and(|same| same == architecture));
+}
+
+fn model(data: &[u8]) {
+    let Ok(graph) = onnx::read(data, "fuzz") else { return };
+    graph.validate().expect("what is read is valid");
+    let again = onnx::read(&onnx::write(&graph), "fuzz").expect("what is written can be read");
+    assert_eq!(parameters(&again), parameters(&graph), "weights survive");
+    if let Ok(lowered) = lower(&graph, OPTIONS) {
+        lowered.validate().expect("what is lowered is valid");
+    }
+}
+
+fn parameters(graph: &Graph) -> usize {
+    let count = |op: &Op| match op {
+        Op::Conv { weight, bias, .. } | Op::Linear { weight, bias, .. } => weight.len() + bias.len(),
+        Op::BatchNorm { scale, shift } => scale.len() + shift.len(),
+        _ => 0,
+    };
+    graph.nodes.iter().map(|node| count(&node.op)).sum()
+}
+
+fn weights(data: &[u8]) {
+    let mut graph = tiny();
+    if safetensors::apply(&mut graph, data).is_err() {
+        assert!(graph == tiny(), "an error leaves the network as it was");
+        return;
+    }
+    let mut again = tiny();
+    let written = safetensors::write(&graph).expect("what is read can be written");
+    safetensors::apply(&mut again, &written).expect("what is written can be read");
+    assert!(again == graph, "weights survive");
+}
+
+fn pixels(data: &[u8]) {
+    let shapes = [Shape::new(1, 2, 3), Shape::new(3, 2, 3), Shape::vector(6)];
+    for shape in shapes {
+        if let Ok(pixels) = picture::decode(data, shape) {
+            assert_eq!(pixels.len(), shape.len());
+        }
+        for pixels in picture::decode_batch(data, shape).unwrap_or_default() {
+            assert_eq!(pixels.len(), shape.len());
+        }
+    }
+    drop(picture::decode_labels(data));
+}
+
+/// One of each format: npy, PNG, JPEG.
+fn pictures() -> Vec<Vec<u8>> {
+    let npy = |descr: &str, shape: &str, body: &[u8]| {
+        let mut header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({shape}), }}");
+        header.extend(std::iter::repeat_n(' ', 117 - header.len()));
+        header.push('\n');
+        [&b"\x93NUMPY\x01\x00\x76\x00"[..], header.as_bytes(), body].concat()
+    };
+    vec![
+        npy("|u1", "2, 3", &[0, 50, 100, 150, 200, 255]),
+        npy("<f4", "1, 2, 3", &[0; 24]),
+        npy("|u1", "2, 3, 2, 3", &[9; 36]),
+        npy("<i8", "2,", &[1; 16]),
+        include_bytes!("../seeds/grey.png").to_vec(),
+        include_bytes!("../seeds/colour.png").to_vec(),
+        include_bytes!("../seeds/grey.jpg").to_vec(),
+    ]
+}

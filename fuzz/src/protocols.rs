@@ -1,0 +1,214 @@
+//! Every step in which a party of a protocol hears the other.
+
+use crate::Target;
+use copriv_bits::{BitVec, Block};
+use copriv_channel::Channel;
+use copriv_linear::{Chooser, Product, product};
+use copriv_ot::iknp::{IknpReceiver, IknpSender};
+use copriv_ot::kk13::{self, Kk13Receiver, Kk13Sender};
+use copriv_ot::one_of_n::{OneOfNReceiver, OneOfNSender};
+use copriv_ot::{RcotReceiver, RcotSender, base, chosen, cot, iknp, triple};
+use copriv_prg::Prg;
+use copriv_ring::{RingVec, Width};
+use copriv_session::{Params, Session, agree, hello};
+use copriv_share::{Arithmetic, Boolean, open_to, reveal, share_input};
+use copriv_testkit::dealer;
+use copriv_wire::{Result, Role};
+
+use Role::{P0, P1};
+
+pub const TARGETS: &[Target] = &[
+    Target::party("session_hello", (P0, |mut c| hello(&mut c)), (P1, |mut c| hello(&mut c))),
+    Target::party(
+        "session_agree",
+        (P0, |mut c| agree(&mut c, "x", [7; 32])),
+        (P1, |mut c| agree(&mut c, "x", [7; 32])),
+    ),
+    Target::party("session_setup_p0", (P0, setup), (P1, setup)),
+    Target::party("session_setup_p1", (P1, setup), (P0, setup)),
+    Target::party("ot_base_send", (P0, base_send), (P1, base_receive)),
+    Target::party("ot_base_receive", (P1, base_receive), (P0, base_send)),
+    Target::party("ot_iknp_send", (P0, iknp_send), (P1, iknp_receive)),
+    Target::party("ot_flips", (P0, flips_send), (P1, flips_receive)),
+    Target::party("ot_cot_receive", (P1, cot_receive), (P0, cot_send)),
+    Target::party("ot_chosen_receive", (P1, chosen_receive), (P0, chosen_send)),
+    Target::party("ot_one_of_n_receive", (P1, one_of_n_receive), (P0, one_of_n_send)),
+    Target::party("ot_kk13_send", (P0, kk13_send), (P1, kk13_receive)),
+    Target::party("ot_kk13_receive", (P1, kk13_receive), (P0, kk13_send)),
+    Target::party("ot_triple_receive", (P1, triple_receive), (P0, triple_send)),
+    Target::party("share_input", (P1, input), (P0, input)),
+    Target::party("share_open", (P1, open), (P0, open)),
+    Target::party("share_reveal", (P0, revealed), (P1, revealed)),
+    Target::party("linear_weights_p0", (P0, linear_weights), (P1, linear_weights)),
+    Target::party("linear_weights_p1", (P1, linear_weights), (P0, linear_weights)),
+    Target::party("linear_activations_p0", (P0, linear_activations), (P1, linear_activations)),
+    Target::party("linear_activations_p1", (P1, linear_activations), (P0, linear_activations)),
+];
+
+/// OTs in a batch: two squares of 128, the second incomplete.
+const COUNT: usize = 131;
+
+const WIDTH: Width = Width::of(37);
+
+fn prg(seed: u64) -> Prg {
+    Prg::from_seed(Block::new(seed, 0xF0))
+}
+
+/// This party's end of a session whose RCOTs come from the ideal dealer.
+fn session(c: Channel) -> Session {
+    let ((s0, r0), (s1, r1)) = (dealer(Block::new(1, 2)), dealer(Block::new(1, 3)));
+    let (role, one_of_n) = (c.role(), (OneOfNSender::Rcot, OneOfNReceiver::Rcot));
+    let prg = prg(role.index() as u64);
+    match role {
+        P0 => Session::from_parts(c, prg, Params::IDEAL, (Box::new(s0), Box::new(r1)), one_of_n),
+        P1 => Session::from_parts(c, prg, Params::IDEAL, (Box::new(s1), Box::new(r0)), one_of_n),
+    }
+}
+
+fn setup(c: Channel) -> Result<()> {
+    let seed = c.role().index() as u64;
+    Session::setup(c, prg(seed), Params::CRYPTFLOW2).map(drop)
+}
+
+/// `count` pairs of keys, and the keys that the bits of `choices` choose.
+fn base_keys(choices: &[Block], count: usize) -> (Vec<[Block; 2]>, Vec<Block>) {
+    let mut prg = prg(4);
+    let pairs: Vec<[Block; 2]> = (0..count).map(|_| [prg.block(), prg.block()]).collect();
+    let chosen = |(i, pair): (usize, &[Block; 2])| pair[usize::from(choices[i / 128].bit(i % 128))];
+    let keys = pairs.iter().enumerate().map(chosen).collect();
+    (pairs, keys)
+}
+
+fn base_send(mut c: Channel) -> Result<()> {
+    base::send(&mut c, &mut prg(1), 2).map(drop)
+}
+
+fn base_receive(mut c: Channel) -> Result<()> {
+    base::receive(&mut c, &mut prg(2), &BitVec::from_fn(2, |i| i == 1)).map(drop)
+}
+
+fn iknp_send(mut c: Channel) -> Result<()> {
+    let delta = prg(3).block();
+    let mut sender = IknpSender::new(delta, &base_keys(&[delta], iknp::BASE_OTS).1);
+    sender.extend(&mut c, &mut [Block::ZERO; COUNT])?;
+    sender.extend_chosen(&mut c, &mut [Block::ZERO; 128])
+}
+
+fn iknp_receive(mut c: Channel) -> Result<()> {
+    let delta = prg(3).block();
+    let mut receiver = IknpReceiver::new(&base_keys(&[delta], iknp::BASE_OTS).0, prg(5));
+    receiver.extend(&mut c, &mut [Block::ZERO; COUNT])?;
+    receiver.extend_chosen(&mut c, &prg(6).bits(128), &mut [Block::ZERO; 128])
+}
+
+fn flips_send(mut c: Channel) -> Result<()> {
+    dealer(Block::ONES).0.extend_chosen(&mut c, &mut [Block::ZERO; COUNT])
+}
+
+fn flips_receive(mut c: Channel) -> Result<()> {
+    dealer(Block::ONES).1.extend_chosen(&mut c, &prg(1).bits(COUNT), &mut [Block::ZERO; COUNT])
+}
+
+fn cot_send(mut c: Channel) -> Result<()> {
+    cot::send(&mut c, &mut dealer(Block::ONES).0, 3, &prg(1).ring(WIDTH, 3 * COUNT)).map(drop)
+}
+
+fn cot_receive(mut c: Channel) -> Result<()> {
+    let got = cot::receive(&mut c, &mut dealer(Block::ONES).1, WIDTH, 3, &prg(2).bits(COUNT))?;
+    assert_eq!((got.width(), got.len()), (WIDTH, 3 * COUNT));
+    Ok(())
+}
+
+fn chosen_send(mut c: Channel) -> Result<()> {
+    let [m0, m1] = [1, 2].map(|seed| prg(seed).ring(WIDTH, COUNT));
+    chosen::send(&mut c, &mut dealer(Block::ONES).0, [&m0, &m1])
+}
+
+fn chosen_receive(mut c: Channel) -> Result<()> {
+    let got = chosen::receive(&mut c, &mut dealer(Block::ONES).1, WIDTH, &prg(3).bits(COUNT))?;
+    assert_eq!((got.width(), got.len()), (WIDTH, COUNT));
+    Ok(())
+}
+
+/// Tables of 16 messages of 5 bits.
+const INDEX_BITS: u32 = 4;
+const MESSAGE: Width = Width::of(5);
+
+fn choices() -> Vec<u8> {
+    (0..COUNT).map(|i| (i % 16) as u8).collect()
+}
+
+fn table(i: usize, messages: &mut [u64]) {
+    messages.iter_mut().enumerate().for_each(|(j, m)| *m = (i * j) as u64 & MESSAGE.mask());
+}
+
+fn one_of_n_send(mut c: Channel) -> Result<()> {
+    OneOfNSender::Rcot.send(&mut c, &mut dealer(Block::ONES).0, INDEX_BITS, MESSAGE, COUNT, table)
+}
+
+fn one_of_n_receive(mut c: Channel) -> Result<()> {
+    one_of_n_received(&mut c, &mut OneOfNReceiver::Rcot)
+}
+
+fn one_of_n_received(c: &mut Channel, receiver: &mut OneOfNReceiver) -> Result<()> {
+    let got = receiver.receive(c, &mut dealer(Block::ONES).1, INDEX_BITS, MESSAGE, &choices())?;
+    assert!(got.len() == COUNT && got.iter().all(|&m| MESSAGE.contains(m)));
+    Ok(())
+}
+
+fn kk13_send(mut c: Channel) -> Result<()> {
+    let s = [prg(7).block(), prg(8).block()];
+    let sender = Kk13Sender::setup(&mut c, s, &base_keys(&s, kk13::BASE_OTS).1)?;
+    let mut sender = OneOfNSender::Kk13(Box::new(sender));
+    sender.send(&mut c, &mut dealer(Block::ONES).0, INDEX_BITS, MESSAGE, COUNT, table)
+}
+
+fn kk13_receive(mut c: Channel) -> Result<()> {
+    let s = [prg(7).block(), prg(8).block()];
+    let receiver = Kk13Receiver::setup(&mut c, &base_keys(&s, kk13::BASE_OTS).0, &mut prg(9))?;
+    one_of_n_received(&mut c, &mut OneOfNReceiver::Kk13(Box::new(receiver)))
+}
+
+fn triple_send(mut c: Channel) -> Result<()> {
+    triple::send(&mut c, &mut OneOfNSender::Rcot, &mut dealer(Block::ONES).0, &mut prg(1), COUNT).map(drop)
+}
+
+fn triple_receive(mut c: Channel) -> Result<()> {
+    let got =
+        triple::receive(&mut c, &mut OneOfNReceiver::Rcot, &mut dealer(Block::ONES).1, &mut prg(2), COUNT)?;
+    assert_eq!([got.a.len(), got.b.len(), got.c.len()], [COUNT; 3]);
+    Ok(())
+}
+
+fn input(mut c: Channel) -> Result<()> {
+    let own = (c.role() == P0).then(|| prg(1).ring(WIDTH, COUNT));
+    share_input(&mut c, &mut prg(2), P0, WIDTH, COUNT, own.as_ref()).map(drop)
+}
+
+fn open(mut c: Channel) -> Result<()> {
+    open_to(&mut c, P1, &Arithmetic::new(prg(1).ring(WIDTH, COUNT))).map(drop)
+}
+
+fn revealed(mut c: Channel) -> Result<()> {
+    reveal(&mut c, &Boolean::new(prg(1).bits(COUNT))).map(drop)
+}
+
+fn linear_weights(c: Channel) -> Result<()> {
+    linear(c, Chooser::Weights { bits: 3 })
+}
+
+fn linear_activations(c: Channel) -> Result<()> {
+    linear(c, Chooser::Activations)
+}
+
+/// Two groups of a 2x3 matrix, its entries -1, times a 3x5 matrix.
+fn linear(c: Channel, chooser: Chooser) -> Result<()> {
+    let product = Product { groups: 2, rows: 2, inner: 3, cols: 5, width: WIDTH, chooser };
+    let own = match c.role() {
+        P0 => RingVec::from_signed(WIDTH, &[-1; 12]),
+        P1 => prg(1).ring(WIDTH, 30),
+    };
+    let got = product::matmul(&mut session(c), &product, own.words())?;
+    assert_eq!((got.width(), got.len()), (WIDTH, product.output_len()));
+    Ok(())
+}
