@@ -1,0 +1,8 @@
+//! The program as its users see it: what it prints, what it exits with, and that it always ends.
+
+#![allow(clippy::unwrap_used)]
+
+mod answers;
+mod common;
+mod inputs;
+mod peers;
