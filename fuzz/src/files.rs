@@ -4,11 +4,17 @@ use crate::Target;
 use copriv_import::{onnx, picture, safetensors};
 use copriv_ir::{Architecture, Graph, GraphBuilder, LowerOptions, Op, Shape, Window, lower};
 use copriv_ring::Width;
+use copriv_runner::{Offer, Plan, Reveal, Suite};
 
 pub const TARGETS: &[Target] = &[
     Target::parser("architecture", architecture, || {
         let lowered = lower(&tiny(), OPTIONS).expect("the network is valid");
         vec![serde_json::to_vec(&lowered.architecture).expect("it has a JSON form")]
+    }),
+    Target::parser("runner_offer", offer, || {
+        let architecture = lower(&tiny(), OPTIONS).expect("the network is valid").architecture;
+        let offer = Offer { suite: Suite::default(), reveal: Reveal::Label, architecture };
+        vec![serde_json::to_vec(&offer).expect("it has a JSON form")]
     }),
     Target::parser("onnx", model, || vec![onnx::write(&tiny())]),
     Target::parser("safetensors", weights, || {
@@ -17,10 +23,10 @@ pub const TARGETS: &[Target] = &[
     Target::parser("picture", pixels, pictures),
 ];
 
-const OPTIONS: LowerOptions = LowerOptions { width: Width::of(41), frac_bits: 12 };
+pub const OPTIONS: LowerOptions = LowerOptions { width: Width::of(41), frac_bits: 12 };
 
 /// A network with every operator.
-fn tiny() -> Graph {
+pub fn tiny() -> Graph {
     let build = || {
         let mut net = GraphBuilder::new("tiny", Shape::new(2, 6, 6))?;
         let x =
@@ -50,6 +56,12 @@ fn architecture(data: &[u8]) {
     assert_eq!(architecture.last_use().len(), architecture.layers.len());
     let again = serde_json::to_vec(&architecture).expect("it has a JSON form");
     assert!(serde_json::from_slice::<Architecture>(&again).is_ok_and(|same| same == architecture));
+}
+
+fn offer(data: &[u8]) {
+    let Ok(Offer { suite, reveal, architecture }) = Offer::from_bytes(data) else { return };
+    let plan = Plan::new(&architecture, suite, reveal).expect("a valid network can be planned");
+    assert!(plan.total.online.bytes() > 0);
 }
 
 fn model(data: &[u8]) {

@@ -1,19 +1,22 @@
 //! Every step in which a party of a protocol hears the other.
 
 use crate::Target;
+use crate::files::{OPTIONS, tiny};
 use copriv_bits::{BitVec, Block};
 use copriv_channel::Channel;
 use copriv_linear::{Chooser, Product, product};
+use copriv_nonlinear::{Sign, Windows, argmax, clip, extend, maxpool, truncate};
 use copriv_ot::iknp::{IknpReceiver, IknpSender};
 use copriv_ot::kk13::{self, Kk13Receiver, Kk13Sender};
 use copriv_ot::one_of_n::{OneOfNReceiver, OneOfNSender};
 use copriv_ot::{RcotReceiver, RcotSender, base, chosen, cot, iknp, triple};
 use copriv_prg::Prg;
 use copriv_ring::{RingVec, Width};
+use copriv_runner::{Client, Model, Reveal, Server, Suite};
 use copriv_session::{Params, Session, agree, hello};
 use copriv_share::{Arithmetic, Boolean, open_to, reveal, share_input};
 use copriv_testkit::dealer;
-use copriv_wire::{Result, Role};
+use copriv_wire::{Error, Result, Role};
 
 use Role::{P0, P1};
 
@@ -39,6 +42,10 @@ pub const TARGETS: &[Target] = &[
     Target::party("share_input", (P1, input), (P0, input)),
     Target::party("share_open", (P1, open), (P0, open)),
     Target::party("share_reveal", (P0, revealed), (P1, revealed)),
+    Target::party("nonlinear_p0", (P0, nonlinear), (P1, nonlinear)),
+    Target::party("nonlinear_p1", (P1, nonlinear), (P0, nonlinear)),
+    Target::party("runner_server", (P0, server), (P1, client)),
+    Target::party("runner_client", (P1, client), (P0, server)),
     Target::party("linear_weights_p0", (P0, linear_weights), (P1, linear_weights)),
     Target::party("linear_weights_p1", (P1, linear_weights), (P0, linear_weights)),
     Target::party("linear_activations_p0", (P0, linear_activations), (P1, linear_activations)),
@@ -211,4 +218,41 @@ fn linear(c: Channel, chooser: Chooser) -> Result<()> {
     let got = product::matmul(&mut session(c), &product, own.words())?;
     assert_eq!((got.width(), got.len()), (WIDTH, product.output_len()));
     Ok(())
+}
+
+/// What a network's layers do to shared values, one after the other.
+fn nonlinear(c: Channel) -> Result<()> {
+    let mut s = session(c);
+    let x = Arithmetic::new(prg(s.role().index() as u64).ring(WIDTH, 24));
+    let x = clip::clip(&mut s, &x, -5, 1 << 20)?;
+    let x = truncate::trunc_faithful(&mut s, &x, 12, Sign::Unknown)?;
+    let x = maxpool::maxpool(&mut s, &x, &Windows::rows(6, 4))?;
+    let x = extend::extend_signed(&mut s, &x, Width::of(41), Sign::Unknown)?;
+    let row = Windows::rows(1, x.len());
+    let x = argmax::argmax(&mut s, &x, &row, argmax::index_width(&row))?;
+    assert_eq!((x.width(), x.len()), (argmax::index_width(&row), 1));
+    Ok(())
+}
+
+fn server(c: Channel) -> Result<()> {
+    let lowered = copriv_ir::lower(&tiny(), OPTIONS).expect("the network is valid");
+    let model = Model::new(&lowered, Suite::Cryptflow2, Reveal::Label).expect("the network is valid");
+    let mut server = Server::accept(c, prg(0), &model).map_err(error)?;
+    server.serve(&mut |_| ()).map(drop).map_err(error)
+}
+
+fn client(c: Channel) -> Result<()> {
+    let mut client = Client::connect(c, prg(1), None).map_err(error)?;
+    let architecture = &client.offer().architecture;
+    let (shape, width) = (architecture.input_shape(), architecture.width);
+    // A client has a picture of its own, which is not of any size that a server likes.
+    if shape.len() > 1 << 12 {
+        return Ok(());
+    }
+    client.infer(&RingVec::zeros(width, shape.len()), &mut |_| ()).map(drop).map_err(error)
+}
+
+/// The runner's errors as those of a protocol.
+fn error(e: copriv_runner::Error) -> Error {
+    Error::peer("inference", "none of this", e)
 }

@@ -54,7 +54,8 @@ fn every_target_has_a_program() {
 fn seeds_and_what_damage_makes_of_them() {
     for target in targets() {
         println!("{}", target.name);
-        let slow = target.name.starts_with("session_setup");
+        let slow =
+            ["session_setup", "runner_client", "runner_server"].iter().any(|p| target.name.starts_with(p));
         for seed in target.seeds() {
             target.run(&seed);
             damage(target, &seed, if slow { 8 } else { 200 });
