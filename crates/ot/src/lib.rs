@@ -17,3 +17,7 @@ pub mod rot;
 pub mod triple;
 
 pub use rcot::{RcotBackend, RcotReceiver, RcotSender};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

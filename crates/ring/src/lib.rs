@@ -20,3 +20,7 @@ pub use fixed::{FixedPoint, OutOfRange};
 pub use matrix::RingMatrix;
 pub use vec::RingVec;
 pub use width::{InvalidWidth, Width};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -10,3 +10,7 @@ mod setup;
 pub use handshake::{VERSION, agree, agree_cost, hello, hello_cost};
 pub use session::{Params, Session};
 pub use setup::setup_cost;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -19,3 +19,7 @@ mod open;
 pub use arithmetic::Arithmetic;
 pub use boolean::Boolean;
 pub use open::{open_cost, open_to, reveal, reveal_cost, share_input, share_input_cost};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -9,3 +9,7 @@ pub use dealer::dealer;
 pub use golden::check_wire;
 pub use pair::{Outcome, channel_pair, run_channels, run_pair, run_sessions};
 pub use tamper::{Recorded, Tamper, Tampering, record, survive_tampering};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
