@@ -44,7 +44,6 @@ pub enum Command {
     Run(run::Run),
     Plan(plan::Plan),
     Zoo(zoo::Zoo),
-    #[command(hide = true)]
     Bench(bench::Bench),
 }
 

@@ -1,6 +1,5 @@
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 /// Why a command did not do what it was asked. Each message is one line that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -49,12 +48,12 @@ impl Error {
     }
 
     /// What went wrong in a session with `peer`, in the user's terms.
-    pub fn session(peer: SocketAddr, timeout: Duration, error: copriv_runner::Error) -> Self {
+    pub fn session(peer: SocketAddr, error: copriv_runner::Error) -> Self {
         use copriv_wire::Error as Wire;
         let copriv_runner::Error::Protocol(error) = error else { return Self::Runner(error) };
         let why = match &error {
             Wire::Io(e) if e.kind() == io::ErrorKind::TimedOut => {
-                format!("nothing came for {timeout:?}; is the peer at work? --timeout waits longer")
+                format!("{e}; is it at work? --timeout waits longer")
             }
             Wire::Io(e) if gone(e) => {
                 "the peer has closed the connection in the middle; see what it says, and try again".into()

@@ -51,7 +51,6 @@ pub struct Connected {
     pub client: Client,
     /// Where the server is.
     peer: SocketAddr,
-    timeout: Duration,
     inferences: usize,
 }
 
@@ -61,13 +60,13 @@ impl Connected {
         let _bar = Bar::spinner("connecting");
         let mut refused = Error::other(format!("{address:?} is no address"));
         for peer in resolve(address)? {
-            match TcpStream::connect_timeout(&peer, link.timeout) {
+            match connect(peer, link.timeout) {
                 Ok(stream) => {
                     let channel = channel(Role::P1, stream, link)
                         .map_err(|e| Error::Peer { peer, why: e.to_string() })?;
-                    let client = Client::connect(channel, entropy()?, insist)
-                        .map_err(|e| Error::session(peer, link.timeout, e))?;
-                    return Ok(Self { client, peer, timeout: link.timeout, inferences: 0 });
+                    let client =
+                        Client::connect(channel, entropy()?, insist).map_err(|e| Error::session(peer, e))?;
+                    return Ok(Self { client, peer, inferences: 0 });
                 }
                 Err(e) => refused = unreachable(peer, link.timeout, &e),
             }
@@ -93,7 +92,7 @@ impl Connected {
         let bar = Bar::steps(what);
         let result = self.client.infer(input, &mut |progress| bar.inference(progress));
         drop(bar);
-        let (output, report) = result.map_err(|e| Error::session(self.peer, self.timeout, e))?;
+        let (output, report) = result.map_err(|e| Error::session(self.peer, e))?;
         self.inferences += 1;
         let differences = plan.differences(&report);
         Ok(Inference { output, plan, report, differences })
@@ -110,6 +109,12 @@ pub struct Inference {
     pub report: Report,
     /// Where the two differ.
     pub differences: Vec<String>,
+}
+
+fn connect(peer: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&peer, timeout)?;
+    // A free port of this machine can be given to the very socket that asks for it.
+    if stream.local_addr()? == peer { Err(io::ErrorKind::ConnectionRefused.into()) } else { Ok(stream) }
 }
 
 fn unreachable(peer: SocketAddr, timeout: Duration, error: &io::Error) -> Error {

@@ -168,7 +168,7 @@ impl Service {
 
     /// Serves one client until it leaves.
     fn client(&self, stream: TcpStream, client: SocketAddr) -> Result<(), Error> {
-        let failed = |e| Error::session(client, self.link.timeout, e);
+        let failed = |e| Error::session(client, e);
         let event = json!({"event": "connected", "client": client.to_string()});
         self.tell(&format!("{client}: connected"), &event)?;
         let channel = party::channel(Role::P0, stream, self.link)

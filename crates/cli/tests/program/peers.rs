@@ -36,7 +36,7 @@ fn servers_that_are_none() {
     let args = ["--input", &digit(1), "--timeout", "1"];
     let http = peer(answers(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n".to_vec()));
     infer(&http, &args).fails(1, &[&http, "no copriv"]);
-    let noise = peer(answers((0..100_000u32).map(|i| (i * i >> 7) as u8).collect()));
+    let noise = peer(answers((0..100_000u32).map(|i| (i.wrapping_mul(i) >> 7) as u8).collect()));
     infer(&noise, &args).fails(1, &[&noise, "no copriv"]);
     let silent = peer(answers(Vec::new()));
     infer(&silent, &args).fails(1, &[&silent, "nothing came", "--timeout"]);
