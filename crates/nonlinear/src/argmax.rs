@@ -19,7 +19,7 @@
 //! [`cost`]: one drelu and one mux of two operands an element less one a window.
 //!
 //! # Security
-//! Composition of [`drelu`](crate::drelu) and [`mux`](crate::mux).
+//! Composition of [`drelu`] and [`mux`].
 //!
 //! # Reference
 //! Rathee et al.: CrypTFlow2 (CCS 2020), section 5.2.

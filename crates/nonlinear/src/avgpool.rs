@@ -15,7 +15,7 @@
 //! [`cost`]: one faithful truncation a window.
 //!
 //! # Security
-//! That of [`truncate`](crate::truncate); the windows are public.
+//! That of [`truncate`]; the windows are public.
 //!
 //! # Reference
 //! Rathee et al.: SiRNN (S&P 2021), for the truncation.

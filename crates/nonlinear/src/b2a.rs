@@ -13,7 +13,7 @@
 //! [`cost`]: l − 1 bits on top of one RCOT with chosen bit; nothing for l = 1.
 //!
 //! # Security
-//! That of [`product`](crate::product).
+//! That of [`product`].
 //!
 //! # Reference
 //! Rathee et al.: CrypTFlow2 (CCS 2020), section 3.3.

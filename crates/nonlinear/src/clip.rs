@@ -14,7 +14,7 @@
 //! [`cost`]: two ReLUs an element, in the rounds of one.
 //!
 //! # Security
-//! That of [`relu`](crate::relu).
+//! That of [`relu`].
 //!
 //! # Reference
 //! Krizhevsky's ReLU6 (2010) is the case 0, 6·2^f.

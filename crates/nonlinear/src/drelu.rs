@@ -16,7 +16,7 @@
 //! [`cost`]: one comparison on l − 1 bits.
 //!
 //! # Security
-//! That of [`millionaires`](crate::millionaires).
+//! That of [`millionaires`].
 //!
 //! # Reference
 //! Rathee et al.: CrypTFlow2 (CCS 2020), section 3.2, algorithm 2.

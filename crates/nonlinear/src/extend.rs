@@ -5,7 +5,7 @@
 //! in 0..2^l ([`extend_zero`]) or in −2^{l−1}..2^{l−1} ([`extend_signed`]).
 //!
 //! # Protocol
-//! With the e of [`wrap`](crate::wrap), x = x0 + x1 − 2^l·e:
+//! With the e of [`wrap`], x = x0 + x1 − 2^l·e:
 //!
 //! | step | P0 (x0)                     | wire | P1 (x1)                     |
 //! |------|-----------------------------|------|-----------------------------|
@@ -16,7 +16,7 @@
 //! [`cost`]: that of e; nothing for l' = l.
 //!
 //! # Security
-//! That of [`wrap`](crate::wrap).
+//! That of [`wrap`].
 //!
 //! # Reference
 //! Rathee et al.: SiRNN (S&P 2021), section 3.1.

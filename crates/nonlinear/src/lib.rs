@@ -42,3 +42,7 @@ pub mod wrap;
 
 pub use windows::Windows;
 pub use wrap::{Sign, Signedness};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

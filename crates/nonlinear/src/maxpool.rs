@@ -16,7 +16,7 @@
 //! [`cost`]: one ReLU an element less one a window; ceil(log2) of the largest window times the rounds of a ReLU.
 //!
 //! # Security
-//! That of [`relu`](crate::relu); the windows are public.
+//! That of [`relu`]; the windows are public.
 //!
 //! # Reference
 //! Rathee et al.: CrypTFlow2 (CCS 2020), section 5.2.

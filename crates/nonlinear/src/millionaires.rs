@@ -253,14 +253,12 @@ impl Leaf {
             Role::P0 => {
                 let [lt, eq] = [s.prg.bits(n), s.prg.bits(eq_bits)];
                 s.one_of_n_send(bits, self.width(), n, |i, table| {
-                    let a = u64::from(own[i]);
-                    for (c, entry) in (0u64..).zip(table.iter_mut()) {
-                        *entry = lt.bit(i) ^ a.wrapping_sub(c) >> 63; // (1)
-                    }
-                    if self.eq {
-                        for (c, entry) in (0u64..).zip(table) {
-                            *entry |= (eq.bit(i) ^ (a ^ c).wrapping_sub(1) >> 63) << 1; // (1)
-                        }
+                    let (a, lt) = (u64::from(own[i]), lt.bit(i));
+                    let (eq, eq_mask) = if self.eq { (eq.bit(i), 1) } else { (0, 0) };
+                    for (c, entry) in (0u64..).zip(table) {
+                        let less = lt ^ a.wrapping_sub(c) >> 63;
+                        let equal = (eq ^ (a ^ c).wrapping_sub(1) >> 63) & eq_mask;
+                        *entry = less | equal << 1; // (1)
                     }
                 })?;
                 (lt, eq)

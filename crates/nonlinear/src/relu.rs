@@ -13,7 +13,7 @@
 //! [`cost`]: a drelu and a mux.
 //!
 //! # Security
-//! Composition of [`drelu`](crate::drelu) and [`mux`](crate::mux).
+//! Composition of [`drelu`] and [`mux`].
 //!
 //! # Reference
 //! Rathee et al.: CrypTFlow2 (CCS 2020), section 3.3.

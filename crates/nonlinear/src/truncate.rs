@@ -6,7 +6,7 @@
 //! from [`trunc_one_bit`] of that value or the one below it.
 //!
 //! # Protocol
-//! With c = 1{x0 mod 2^shift + x1 mod 2^shift ≥ 2^shift} and the e of [`wrap`](crate::wrap), x = x0 + x1 − 2^l·e:
+//! With c = 1{x0 mod 2^shift + x1 mod 2^shift ≥ 2^shift} and the e of [`wrap`], x = x0 + x1 − 2^l·e:
 //! floor(x / 2^shift) = (x0 >> shift) + (x1 >> shift) + c − 2^{l−shift}·e.
 //!
 //! | step | P0 (x0)                                  | wire | P1 (x1)                                 |
@@ -31,7 +31,7 @@
 //! [`cost_faithful`], [`cost_faithful_sirnn`], [`cost_one_bit`], [`cost_reduce`]; nothing for shift 0.
 //!
 //! # Security
-//! Composition of [`wrap`](crate::wrap), [`millionaires`](crate::millionaires) and [`b2a`](crate::b2a).
+//! Composition of [`wrap`], [`millionaires`] and [`b2a`].
 //!
 //! # Reference
 //! Rathee et al.: CrypTFlow2 (CCS 2020), section 4.1; Rathee et al.: SiRNN (S&P 2021), section 3.2; Huang et al.: Cheetah

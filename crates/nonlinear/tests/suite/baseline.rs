@@ -6,6 +6,7 @@ use copriv_channel::Cost;
 use copriv_nonlinear::{Sign, Windows, argmax, avgpool, maxpool, relu, truncate};
 use copriv_ring::{RingVec, Width};
 use copriv_session::Params;
+use std::panic::Location;
 
 const PARAMS: Params = Params::CRYPTFLOW2;
 const N: usize = 65_536;
@@ -14,8 +15,10 @@ const SHIFT: u32 = 12;
 /// One row: what the original puts on the wire, and the range in which ours has to be, in thousandths of it.
 #[track_caller]
 fn assert_near(cost: Cost, original: u64, thousandths: std::ops::RangeInclusive<u64>) {
-    let ratio = cost.bytes() * 1000 / original;
-    assert!(thousandths.contains(&ratio), "{} bytes are {ratio} thousandths of {original}", cost.bytes());
+    let (bytes, rounds) = (cost.bytes(), cost.rounds());
+    let ratio = bytes * 1000 / original;
+    eprintln!("{}: {bytes} bytes, original {original}, {ratio}/1000; {rounds} rounds", Location::caller());
+    assert!(thousandths.contains(&ratio), "{bytes} bytes are {ratio} thousandths of {original}");
 }
 
 #[test]

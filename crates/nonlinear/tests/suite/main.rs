@@ -2,4 +2,7 @@
 
 mod baseline;
 mod common;
+mod hostile;
 mod laws;
+mod protocols;
+mod wire;
