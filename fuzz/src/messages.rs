@@ -28,32 +28,32 @@ pub const TARGETS: &[Target] = &[
     Target::parser("wire_unpack", unpacked, || vec![[&[36, 88, 2][..], &pack(&[5; 600], 37)].concat()]),
 ];
 
-fn bits(data: &[u8]) {
+fn bits(data: &[u8]) -> bool {
     let (_, count) = shape(data);
-    round_trip(data, |from| from.recv_bits::<AnyBits>(count), |bits, to| to.send_bits::<AnyBits>(bits));
+    round_trip(data, |from| from.recv_bits::<AnyBits>(count), |bits, to| to.send_bits::<AnyBits>(bits))
 }
 
-fn ring(data: &[u8]) {
+fn ring(data: &[u8]) -> bool {
     let (width, count) = shape(data);
-    round_trip(data, |from| from.recv_ring::<AnyRing>(width, count), |x, to| to.send_ring::<AnyRing>(x));
+    round_trip(data, |from| from.recv_ring::<AnyRing>(width, count), |x, to| to.send_ring::<AnyRing>(x))
 }
 
-fn blocks(data: &[u8]) {
+fn blocks(data: &[u8]) -> bool {
     let (_, count) = shape(data);
     let receive = |from: &mut Channel| {
         let mut blocks = vec![Block::ZERO; count];
         from.recv_blocks::<AnyBlocks>(&mut blocks).map(|()| blocks)
     };
-    round_trip(data, receive, |blocks, to| to.send_blocks::<AnyBlocks>(blocks));
+    round_trip(data, receive, |blocks, to| to.send_blocks::<AnyBlocks>(blocks))
 }
 
-fn bytes(data: &[u8]) {
+fn bytes(data: &[u8]) -> bool {
     let (_, count) = shape(data);
-    round_trip(data, |from| from.recv_bytes::<AnyBytes>(count), |bytes, to| to.send_bytes::<AnyBytes>(bytes));
+    round_trip(data, |from| from.recv_bytes::<AnyBytes>(count), |bytes, to| to.send_bytes::<AnyBytes>(bytes))
 }
 
-fn unpacked(data: &[u8]) {
-    let [width, low, high, packed @ ..] = data else { return };
+fn unpacked(data: &[u8]) -> bool {
+    let [width, low, high, packed @ ..] = data else { return false };
     let (width, count) = (u32::from(width % 64) + 1, usize::from(*low) | usize::from(high % 8) << 8);
     let mut parts = Vec::new();
     let in_parts = unpack_with(packed, count, width, |start, part| {
@@ -67,12 +67,13 @@ fn unpacked(data: &[u8]) {
         }
         Err(_) => assert!(in_parts.is_err(), "parts fail where the whole does"),
     }
+    in_parts.is_ok()
 }
 
 /// The shape that the header in `data` states, cut to what a receiver might expect.
 fn shape(data: &[u8]) -> (Width, usize) {
     let header = data.first_chunk::<HEADER_BYTES>().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-    (Width::of((header >> 16) as u32 % 64 + 1), (header >> 24) as usize % 2048)
+    (Width::of(((header >> 16) as u32 + 63) % 64 + 1), (header >> 24) as usize % 2048)
 }
 
 /// Receives a value from `data` and, where one came, asserts that sending it gives the bytes it came from.
@@ -80,12 +81,13 @@ fn round_trip<T>(
     data: &[u8],
     receive: impl FnOnce(&mut Channel) -> Result<T>,
     send: impl FnOnce(&T, &mut Channel) -> Result<()>,
-) {
+) -> bool {
     let mut from = Channel::new(Role::P0, FromBytes::new(data));
-    let Ok(value) = receive(&mut from) else { return };
+    let Ok(value) = receive(&mut from) else { return false };
     let said = said(|to| send(&value, to));
     assert_eq!(from.traffic().received, said.len() as u64, "what came is counted");
     assert!(data.starts_with(&said), "an encoding is the only one of its value");
+    true
 }
 
 fn seed(send: impl FnOnce(&mut Channel) -> Result<()>) -> Vec<Vec<u8>> {
@@ -110,6 +112,6 @@ mod tests {
     fn seeds_name_their_own_shape() {
         let ring = seed(|c| c.send_words::<AnyRing>(Width::of(41), &[7; 600]));
         assert_eq!(ring[0].len(), HEADER_BYTES + packed_bytes(600, 41));
-        assert_eq!(shape(&ring[0]), (Width::of(42), 600));
+        assert_eq!(shape(&ring[0]), (Width::of(41), 600));
     }
 }

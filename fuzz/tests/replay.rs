@@ -57,7 +57,7 @@ fn seeds_and_what_damage_makes_of_them() {
         let slow =
             ["session_setup", "runner_client", "runner_server"].iter().any(|p| target.name.starts_with(p));
         for seed in target.seeds() {
-            target.run(&seed);
+            assert!(target.run(&seed), "{} refuses its seed", target.name);
             damage(target, &seed, if slow { 8 } else { 200 });
         }
         target.run(&[]);
