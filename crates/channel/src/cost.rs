@@ -75,6 +75,11 @@ impl Cost {
 
     /// Both parties send what `self` and `other` say (each one-way, in opposite directions), then both receive.
     pub fn beside(self, other: Self) -> Self {
+        if self == Self::ZERO {
+            return other;
+        } else if other == Self::ZERO {
+            return self;
+        }
         let exchanged = Waits { rounds: 1, starts_receiving: false, ends_sending: false, acts: true };
         Self {
             sent: [0, 1].map(|p| self.sent[p] + other.sent[p]),
@@ -87,6 +92,9 @@ impl Cost {
     /// messages of the total `reply`, while further requests are on their way; only the last replies
     /// are waited for ([`Channel::pipelined`](crate::Channel::pipelined)).
     pub fn pipeline(lead: Role, request: Self, reply: Self) -> Self {
+        if request == Self::ZERO || reply == Self::ZERO {
+            return request + reply;
+        }
         let mut cost = Self::message(lead, 0, 1) + Self::message(lead.peer(), 0, 1);
         cost.sent = [0, 1].map(|p| request.sent[p] + reply.sent[p]);
         cost

@@ -17,12 +17,21 @@
 //! # Ok::<(), copriv_wire::Error>(())
 //! ```
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod channel;
 mod cost;
+mod memory;
+mod pool;
+mod shaped;
 mod tcp;
 mod transport;
 
 pub use channel::{Channel, Traffic};
 pub use cost::Cost;
+pub use memory::{Memory, memory};
+pub use shaped::{Link, Shaped};
 pub use tcp::Tcp;
-pub use transport::{Memory, Transport, memory};
+pub use transport::Transport;

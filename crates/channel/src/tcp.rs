@@ -1,68 +1,216 @@
 use crate::Transport;
-use std::io::{self, BufReader, Read, Write};
-use std::net::{Shutdown, TcpStream};
-use std::sync::mpsc::{Sender, channel};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use crate::memory::{Queued, closed, wait_until};
+use crate::pool::Pool;
+use std::io::{self, BufReader, ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
 
-const READ_BUFFER: usize = 256 << 10;
+/// Headers and small messages go through this buffer, longer reads past it.
+const READ_BUFFER: usize = 16 << 10;
+
+/// A peer that moves fewer bytes a second, once it has begun, is given up after the time limit.
+const SLOWEST: f64 = (16 << 10) as f64;
+
+/// How often a refused connection is tried again, and a listener asked.
+const RETRY: Duration = Duration::from_millis(10);
 
 /// TCP: a thread of its own writes what is queued, so that sending never waits for the peer.
+///
+/// With a time limit of t, a read of n bytes fails when nothing comes for t, or when the bytes have not all come
+/// t + n / (16 KiB/s) after the first of them.
 pub struct Tcp {
     reader: BufReader<TcpStream>,
-    queue: Option<Sender<Vec<u8>>>,
-    writer: Option<JoinHandle<()>>,
+    queue: Option<Sender<Queued>>,
+    timeout: Duration,
+    pool: Pool,
+    /// Bytes written so far.
+    written: Arc<AtomicU64>,
+    /// Disconnected when the writer has ended.
+    writer: Receiver<()>,
 }
 
 impl Tcp {
-    /// Speaks over `stream`; a read or write that makes no progress for `timeout` is an error.
+    /// Speaks over `stream`, with the time limit `timeout`.
     ///
     /// # Errors
-    /// When the socket's options cannot be set.
+    /// When the socket's options cannot be set, such as a time limit of zero.
     pub fn new(stream: TcpStream, timeout: Duration) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(timeout))?;
         stream.set_write_timeout(Some(timeout))?;
-        let mut out = stream.try_clone()?;
-        let (queue, queued) = channel::<Vec<u8>>();
-        let writer = std::thread::Builder::new().name("copriv-send".into()).spawn(move || {
-            // On a failure the queue's receiver is dropped, and the next send reports it.
-            let written = queued.iter().try_for_each(|bytes| out.write_all(&bytes));
-            let how = if written.is_ok() { Shutdown::Write } else { Shutdown::Both };
-            // The peer may have closed already; there is nobody left to tell.
-            let _ = out.shutdown(how);
+        let (queue, queued) = channel();
+        let (alive, writer) = channel();
+        let (pool, written) = (Pool::default(), Arc::default());
+        let out = Outgoing { stream: stream.try_clone()?, pool: pool.clone(), written: Arc::clone(&written) };
+        thread::Builder::new().name("copriv-send".into()).spawn(move || {
+            out.write(queued);
+            drop::<Sender<()>>(alive);
         })?;
         let reader = BufReader::with_capacity(READ_BUFFER, stream);
-        Ok(Self { reader, queue: Some(queue), writer: Some(writer) })
+        Ok(Self { reader, queue: Some(queue), timeout, pool, written, writer })
+    }
+
+    /// Connects to `address`, trying again for up to `timeout` while nobody listens there: the parties may be
+    /// started in either order. The time limit of the connection is `timeout` too.
+    ///
+    /// # Errors
+    /// When the address stands for no host, or no connection is made in time; the message names the address.
+    pub fn connect(address: impl ToSocketAddrs, timeout: Duration) -> io::Result<Self> {
+        let start = Instant::now();
+        let addresses: Vec<SocketAddr> = address.to_socket_addrs()?.collect();
+        let mut error = io::Error::new(ErrorKind::InvalidInput, "the address stands for no host");
+        while !addresses.is_empty() {
+            for &address in &addresses {
+                let left = timeout.saturating_sub(start.elapsed()).max(RETRY);
+                let failed = match TcpStream::connect_timeout(&address, left) {
+                    // A port of one's own that nobody listens on can be given to the very socket that asks for it.
+                    Ok(stream) if stream.local_addr()? == address => ErrorKind::ConnectionRefused.into(),
+                    Ok(stream) => return Self::new(stream, timeout),
+                    Err(failed) => failed,
+                };
+                error = io::Error::new(failed.kind(), format!("connecting to {address}: {failed}"));
+            }
+            if error.kind() != ErrorKind::ConnectionRefused || start.elapsed() + RETRY >= timeout {
+                break;
+            }
+            thread::sleep(RETRY);
+        }
+        Err(error)
+    }
+
+    /// Waits up to `timeout` for a peer to connect to `listener`. The time limit of the connection is `timeout`
+    /// too.
+    ///
+    /// # Errors
+    /// When no peer connects in time, or the listener fails.
+    pub fn accept(listener: &TcpListener, timeout: Duration) -> io::Result<Self> {
+        let start = Instant::now();
+        listener.set_nonblocking(true)?;
+        let accepted = loop {
+            match listener.accept() {
+                Err(e) if e.kind() == ErrorKind::WouldBlock && start.elapsed() < timeout => {
+                    thread::sleep(RETRY);
+                }
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                accepted => break accepted,
+            }
+        };
+        listener.set_nonblocking(false)?;
+        let (stream, _) = accepted.map_err(|e| match e.kind() {
+            ErrorKind::WouldBlock => {
+                io::Error::new(ErrorKind::TimedOut, format!("no peer has connected within {timeout:?}"))
+            }
+            _ => e,
+        })?;
+        // Inherited from the listener on some systems.
+        stream.set_nonblocking(false)?;
+        Self::new(stream, timeout)
+    }
+
+    fn queue(&mut self, queued: Queued) -> io::Result<()> {
+        self.queue.as_ref().ok_or_else(closed)?.send(queued).map_err(|_| closed())
     }
 }
 
 impl Transport for Tcp {
     fn send(&mut self, bytes: Vec<u8>) -> io::Result<()> {
-        let gone = || io::Error::new(io::ErrorKind::BrokenPipe, "the peer has closed the connection");
-        self.queue.as_ref().ok_or_else(gone)?.send(bytes).map_err(|_| gone())
+        self.queue((bytes, None))
     }
 
     fn recv(&mut self, buffer: &mut [u8]) -> io::Result<()> {
-        self.reader.read_exact(buffer).map_err(|e| match e.kind() {
-            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-                io::Error::new(io::ErrorKind::TimedOut, "nothing came from the peer in time")
+        let (mut filled, mut begun) = (0, None::<Instant>);
+        while filled < buffer.len() {
+            match self.reader.read(&mut buffer[filled..]) {
+                Ok(0) => {
+                    return Err(io::Error::new(
+                        ErrorKind::UnexpectedEof,
+                        "the peer has closed the connection",
+                    ));
+                }
+                Ok(n) => filled += n,
+                Err(e) if e.kind() == ErrorKind::Interrupted => continue,
+                Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                    let why = format!("nothing came from the peer for {:?}", self.timeout);
+                    return Err(io::Error::new(ErrorKind::TimedOut, why));
+                }
+                Err(e) => return Err(e),
             }
-            io::ErrorKind::UnexpectedEof => {
-                io::Error::new(io::ErrorKind::UnexpectedEof, "the peer has closed the connection")
+            if filled < buffer.len() {
+                let transfer = Duration::from_secs_f64(buffer.len() as f64 / SLOWEST);
+                let patience = self.timeout.saturating_add(transfer);
+                if begun.get_or_insert_with(Instant::now).elapsed() > patience {
+                    let why = format!("the peer sent {filled} of {} bytes in {patience:?}", buffer.len());
+                    return Err(io::Error::new(ErrorKind::TimedOut, why));
+                }
             }
-            _ => e,
-        })
+        }
+        Ok(())
+    }
+
+    fn send_at(&mut self, bytes: Vec<u8>, due: Instant) -> io::Result<()> {
+        self.queue((bytes, Some(due)))
+    }
+
+    fn spare(&mut self) -> Vec<u8> {
+        self.pool.take()
     }
 }
 
 impl Drop for Tcp {
-    /// Waits until everything queued is written (or the write times out).
+    /// Waits until everything queued is written, as long as the peer takes at least 16 KiB a second.
     fn drop(&mut self) {
         self.queue = None;
-        if let Some(writer) = self.writer.take() {
-            // A panic of the writer has nothing to say to us.
-            let _ = writer.join();
+        let enough = (SLOWEST * self.timeout.as_secs_f64()) as u64;
+        let mut written = self.written.load(Ordering::Relaxed);
+        while let Err(RecvTimeoutError::Timeout) = self.writer.recv_timeout(self.timeout) {
+            let now = self.written.load(Ordering::Relaxed);
+            if now - written < enough {
+                // Ends the writer at its next write; an error says that it has ended.
+                let _ = self.reader.get_ref().shutdown(Shutdown::Both);
+                return;
+            }
+            written = now;
         }
+    }
+}
+
+/// The writer's half.
+struct Outgoing {
+    stream: TcpStream,
+    pool: Pool,
+    written: Arc<AtomicU64>,
+}
+
+impl Outgoing {
+    /// Writes what is queued until the queue is closed or a write fails.
+    fn write(mut self, queued: Receiver<Queued>) {
+        let all = queued.iter().try_for_each(|(bytes, due)| {
+            due.into_iter().for_each(wait_until);
+            self.write_message(&bytes)?;
+            self.pool.give(bytes);
+            Ok::<(), io::Error>(())
+        });
+        // On a failure both directions end, so that the reader sees it too, and the queue's receiver is dropped, so
+        // that the next send reports it. The peer may have closed already; there is nobody left to tell.
+        let _ = self.stream.shutdown(if all.is_ok() { Shutdown::Write } else { Shutdown::Both });
+    }
+
+    fn write_message(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match self.stream.write(bytes) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(n) => {
+                    bytes = &bytes[n..];
+                    self.written.fetch_add(n as u64, Ordering::Relaxed);
+                }
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
     }
 }

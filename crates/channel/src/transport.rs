@@ -1,8 +1,8 @@
+use crate::memory::wait_until;
 use std::io;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::Duration;
+use std::time::Instant;
 
-/// A reliable, ordered stream of bytes in both directions.
+/// A reliable, ordered stream of bytes in both directions. One call of [`send`](Self::send) is one message.
 pub trait Transport: Send {
     /// Queues `bytes`; never waits for the peer, so both parties may send at once.
     ///
@@ -15,6 +15,22 @@ pub trait Transport: Send {
     /// # Errors
     /// When the connection is gone or nothing comes for the transport's time limit.
     fn recv(&mut self, buffer: &mut [u8]) -> io::Result<()>;
+
+    /// Queues `bytes` to arrive not before `due`, for [`Shaped`](crate::Shaped); calls come in the order of
+    /// `due`. A transport with a queue does not wait here; others may, as this definition does.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    fn send_at(&mut self, bytes: Vec<u8>, due: Instant) -> io::Result<()> {
+        wait_until(due);
+        self.send(bytes)
+    }
+
+    /// An empty vector for the next message, where possible one whose message has been delivered: fresh memory
+    /// costs page faults.
+    fn spare(&mut self) -> Vec<u8> {
+        Vec::new()
+    }
 }
 
 impl<T: Transport + ?Sized> Transport for Box<T> {
@@ -25,62 +41,12 @@ impl<T: Transport + ?Sized> Transport for Box<T> {
     fn recv(&mut self, buffer: &mut [u8]) -> io::Result<()> {
         (**self).recv(buffer)
     }
-}
 
-/// One end of a connection inside this process.
-pub struct Memory {
-    outgoing: Sender<Vec<u8>>,
-    incoming: Receiver<Vec<u8>>,
-    current: Vec<u8>,
-    read: usize,
-    timeout: Duration,
-}
-
-/// Two connected ends; a read gives up after 60 seconds.
-pub fn memory() -> (Memory, Memory) {
-    let ((to_b, from_a), (to_a, from_b)) = (channel(), channel());
-    let end = |outgoing, incoming| Memory {
-        outgoing,
-        incoming,
-        current: Vec::new(),
-        read: 0,
-        timeout: Duration::from_secs(60),
-    };
-    (end(to_b, from_b), end(to_a, from_a))
-}
-
-impl Memory {
-    /// The same end, with reads that give up after `timeout`.
-    pub fn with_timeout(self, timeout: Duration) -> Self {
-        Self { timeout, ..self }
-    }
-}
-
-impl Transport for Memory {
-    fn send(&mut self, bytes: Vec<u8>) -> io::Result<()> {
-        let gone = || io::Error::new(io::ErrorKind::BrokenPipe, "the peer has closed the connection");
-        self.outgoing.send(bytes).map_err(|_| gone())
+    fn send_at(&mut self, bytes: Vec<u8>, due: Instant) -> io::Result<()> {
+        (**self).send_at(bytes, due)
     }
 
-    fn recv(&mut self, mut buffer: &mut [u8]) -> io::Result<()> {
-        while !buffer.is_empty() {
-            if self.read == self.current.len() {
-                self.read = 0;
-                self.current = self.incoming.recv_timeout(self.timeout).map_err(|e| match e {
-                    RecvTimeoutError::Timeout => {
-                        io::Error::new(io::ErrorKind::TimedOut, "nothing came from the peer in time")
-                    }
-                    RecvTimeoutError::Disconnected => {
-                        io::Error::new(io::ErrorKind::UnexpectedEof, "the peer has closed the connection")
-                    }
-                })?;
-            }
-            let n = buffer.len().min(self.current.len() - self.read);
-            let (now, later) = buffer.split_at_mut(n);
-            now.copy_from_slice(&self.current[self.read..][..n]);
-            self.read += n;
-            buffer = later;
-        }
-        Ok(())
+    fn spare(&mut self) -> Vec<u8> {
+        (**self).spare()
     }
 }
