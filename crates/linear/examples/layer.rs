@@ -60,27 +60,28 @@ fn party(role: Role, stream: TcpStream, args: &[String]) -> Result<(), Box<dyn E
         prg,
         Params::CRYPTFLOW2,
     )?;
-    let (before, start, cpu_before) = (s.channel.traffic(), Instant::now(), cpu()?);
+    let (before, start, [user, system]) = (s.channel.traffic(), Instant::now(), cpu()?);
     let weights = (role == Role::P0).then(|| weights.words());
     let y = conv2d(&mut s, &conv, chooser, weights, None, &x)?;
-    let (traffic, seconds, cpu) =
-        (s.channel.traffic().since(before), start.elapsed().as_secs_f64(), cpu()? - cpu_before);
+    let (traffic, seconds) = (s.channel.traffic().since(before), start.elapsed().as_secs_f64());
+    let [user, system] = cpu().map(|[u, s]| [u - user, s - system])?;
     let products = conv.weights_len() * y.len() / out_channels;
     println!(
-        "{role:?}: {} bytes (predicted {}), {seconds:.2} s, {cpu:.2} s of CPU, {:.1} M products/s of CPU, peak {} MiB",
+        "{role:?}: {} bytes (predicted {}), {seconds:.2} s, CPU {user:.2} user + {system:.2} system s, {:.1} M products/s \
+         of CPU, peak {} MiB",
         traffic.sent + traffic.received,
         conv2d_cost(s.params.rcot, &conv, width, chooser).bytes(),
-        products as f64 / cpu / 1e6,
+        products as f64 / (user + system) / 1e6,
         peak_memory()? >> 20,
     );
     Ok(())
 }
 
 /// User and system time of this process, in seconds (the kernel counts in hundredths).
-fn cpu() -> Result<f64, Box<dyn Error>> {
+fn cpu() -> Result<[f64; 2], Box<dyn Error>> {
     let stat = std::fs::read_to_string("/proc/self/stat")?;
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
-    Ok((fields[11].parse::<f64>()? + fields[12].parse::<f64>()?) / 100.0)
+    Ok([fields[11].parse::<f64>()? / 100.0, fields[12].parse::<f64>()? / 100.0])
 }
 
 /// The largest resident set so far, in bytes.

@@ -24,7 +24,6 @@
 //! # Deviations
 //! X is never stored: its rows are made where they are used.
 
-use crate::local;
 use crate::product::{self, Chooser, Product};
 use copriv_channel::Cost;
 use copriv_ot::RcotBackend;
@@ -32,6 +31,10 @@ use copriv_ring::{RingVec, Width};
 use copriv_session::Session;
 use copriv_share::Arithmetic;
 use copriv_wire::{Result, Role};
+use rayon::prelude::*;
+
+/// Output channels of a group that are computed together in the clear.
+const ROWS: usize = 16;
 
 /// Zeros around a map.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -166,13 +169,24 @@ impl Conv2d {
     fn local(&self, weights: &[u64], x: &[u64]) -> Vec<u64> {
         let (height, columns) = self.output();
         let (rows, cols, inner) = (self.out_channels / self.groups, height * columns, self.inner());
-        let mut out = vec![0; self.output_len()];
-        let (mut column, mut row) = (vec![0; rows], vec![0; cols]);
-        for pair in 0..self.groups * inner {
-            self.weight_column(weights, pair, &mut column);
-            self.window_row(x, pair, &mut row);
-            local::add_outer(&column, &row, &mut out[pair / inner * rows * cols..][..rows * cols]);
-        }
+        let mut out = vec![0u64; self.output_len()];
+        out.par_chunks_mut(rows * cols).zip(weights.par_chunks(rows * inner)).enumerate().for_each(
+            |(group, (out, weights))| {
+                let parts = out.par_chunks_mut(ROWS * cols).zip(weights.par_chunks(ROWS * inner));
+                parts.for_each(|(out, weights)| {
+                    let mut windows = vec![0; cols];
+                    for c in 0..inner {
+                        self.window_row(x, group * inner + c, &mut windows);
+                        for (out, weights) in out.chunks_exact_mut(cols).zip(weights.chunks_exact(inner)) {
+                            let w = weights[c];
+                            out.iter_mut()
+                                .zip(&windows)
+                                .for_each(|(y, x)| *y = y.wrapping_add(w.wrapping_mul(*x)));
+                        }
+                    }
+                });
+            },
+        );
         out
     }
 }
@@ -204,7 +218,11 @@ pub fn conv2d(
     let product = conv.product(width, chooser);
     let x = x.own().words();
     let (weights, bias) = match (s.role(), weights, bias) {
-        (Role::P0, Some(weights), bias) => (weights, bias),
+        (Role::P0, Some(weights), bias) => {
+            assert_eq!(weights.len(), conv.weights_len(), "the weights have the geometry's length");
+            assert!(bias.is_none_or(|b| b.len() == conv.out_channels), "a bias for each output channel");
+            (weights, bias)
+        }
         (Role::P1, None, None) => (&[][..], None),
         _ => panic!("P0 gives the weights and the bias"),
     };
@@ -217,10 +235,8 @@ pub fn conv2d(
     if role == Role::P1 {
         return Ok(Arithmetic::new(share));
     }
-    assert_eq!(weights.len(), conv.weights_len(), "the weights have the geometry's length");
     let mut own = conv.local(weights, x); // (2)
     if let Some(bias) = bias {
-        assert_eq!(bias.len(), conv.out_channels, "a bias for each output channel");
         let maps = own.chunks_exact_mut(product.cols).zip(bias);
         maps.for_each(|(map, b)| map.iter_mut().for_each(|y| *y = y.wrapping_add(*b))); // (2)
     }

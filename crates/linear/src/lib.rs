@@ -18,7 +18,6 @@
 //! ```
 
 mod conv;
-mod local;
 pub mod product;
 
 pub use conv::{Conv2d, Padding, conv2d, conv2d_cost, fully_connected, fully_connected_cost};

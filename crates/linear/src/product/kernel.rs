@@ -6,6 +6,7 @@ mod x86;
 use copriv_bits::Block;
 use copriv_prg::expand;
 use copriv_ring::Width;
+use std::ops::Range;
 
 /// Blocks of pads that are made at a time: they stay in the first-level cache.
 const PAD_BLOCKS: usize = 512;
@@ -20,14 +21,16 @@ const LANES: usize = 8;
 struct Layout {
     per: usize,
     words: usize,
+    segments: usize,
     step: u32,
 }
 
 impl Layout {
     fn new(per: usize, width: Width) -> Self {
         // Segments shorter than the lanes would cost more than the AES they save.
-        let segments = (64 / width.bits()).min(4).min((per / LANES).max(1) as u32);
-        Self { per, words: per.div_ceil(segments as usize), step: 64 / segments }
+        let most = (64 / width.bits()).min(4).min((per / LANES).max(1) as u32);
+        let words = per.div_ceil(most as usize);
+        Self { per, words, segments: per.div_ceil(words), step: 64 / most }
     }
 
     fn blocks(self) -> usize {
@@ -39,9 +42,12 @@ impl Layout {
         (PAD_BLOCKS / self.blocks()).max(1)
     }
 
-    /// The shift of each segment's words.
-    fn shifts(self) -> impl Iterator<Item = u32> {
-        (0..self.per.div_ceil(self.words) as u32).map(move |segment| segment * self.step)
+    /// Each segment's elements and the shift of their words.
+    fn segments(self) -> impl Iterator<Item = (u32, Range<usize>)> {
+        (0..self.segments).map(move |n| {
+            let at = n * self.words;
+            (n as u32 * self.step, at..self.per.min(at + self.words))
+        })
     }
 }
 
@@ -158,15 +164,15 @@ struct UnmaskSegment<'a> {
 #[inline(always)]
 fn mask_rows(operands: Mask, each: impl Fn(MaskSegment)) {
     let Mask { layout, pads: [p0, p1], starts, rows, masked, share, .. } = operands;
-    let Layout { per, words, .. } = layout;
+    let per = layout.per;
     let pads = p0.chunks_exact(layout.blocks()).zip(p1.chunks_exact(layout.blocks()));
     let outputs = masked.chunks_exact_mut(per).zip(share.chunks_exact_mut(per));
     for (&start, ((p0, p1), (masked, share))) in starts.iter().zip(pads.zip(outputs)) {
         let (p0, p1) = (Block::as_words(p0).as_flattened(), Block::as_words(p1).as_flattened());
-        let row = rows[start..][..per].chunks(words);
-        let outputs = masked.chunks_mut(words).zip(share.chunks_mut(words));
-        for (shift, (d, (masked, share))) in layout.shifts().zip(row.zip(outputs)) {
-            each(MaskSegment { shift, p0: &p0[..d.len()], p1: &p1[..d.len()], d, masked, share });
+        let row = &rows[start..][..per];
+        for (shift, at) in layout.segments() {
+            let (p0, p1, d) = (&p0[..at.len()], &p1[..at.len()], &row[at.clone()]);
+            each(MaskSegment { shift, p0, p1, d, masked: &mut masked[at.clone()], share: &mut share[at] });
         }
     }
 }
@@ -175,14 +181,14 @@ fn mask_rows(operands: Mask, each: impl Fn(MaskSegment)) {
 #[inline(always)]
 fn unmask_rows(operands: Unmask, each: impl Fn(u64, UnmaskSegment)) {
     let Unmask { layout, pads, choices, masked, share } = operands;
-    let Layout { per, words, .. } = layout;
+    let per = layout.per;
     let rows = masked.chunks_exact(per).zip(share.chunks_exact_mut(per));
     let pads = pads.chunks_exact(layout.blocks());
     for (&choice, (pad, (masked, share))) in choices.iter().zip(pads.zip(rows)) {
         let pad = Block::as_words(pad).as_flattened();
-        let rows = masked.chunks(words).zip(share.chunks_mut(words));
-        for (shift, (masked, share)) in layout.shifts().zip(rows) {
-            each(choice, UnmaskSegment { shift, p: &pad[..share.len()], masked, share });
+        for (shift, at) in layout.segments() {
+            let p = &pad[..at.len()];
+            each(choice, UnmaskSegment { shift, p, masked: &masked[at.clone()], share: &mut share[at] });
         }
     }
 }

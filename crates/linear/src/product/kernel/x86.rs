@@ -30,14 +30,22 @@ fn mask(operands: Mask) {
     let modulus = _mm512_set1_epi64(operands.width.mask() as i64);
     mask_rows(operands, |MaskSegment { shift, p0, p1, d, masked, share }| {
         let shift = _mm_cvtsi32_si128(shift as i32);
-        for (at, share) in (0..).step_by(LANES).zip(share.chunks_mut(LANES)) {
-            let end = at + share.len();
-            let p0 = _mm512_srl_epi64(load(&p0[at..end]), shift);
-            let p1 = _mm512_srl_epi64(load(&p1[at..end]), shift);
-            let m = _mm512_add_epi64(_mm512_sub_epi64(p0, p1), load(&d[at..end]));
-            store(_mm512_and_si512(m, modulus), &mut masked[at..end]);
+        let lanes = |p0: &[u64], p1: &[u64], d: &[u64], masked: &mut [u64], share: &mut [u64]| {
+            let (p0, p1) = (_mm512_srl_epi64(load(p0), shift), _mm512_srl_epi64(load(p1), shift));
+            let m = _mm512_add_epi64(_mm512_sub_epi64(p0, p1), load(d));
+            store(_mm512_and_si512(m, modulus), masked);
             let s = load(share);
             store(_mm512_sub_epi64(_mm512_add_epi64(s, s), p0), share);
+        };
+        let ((p0, p0_end), (p1, p1_end)) = (p0.as_chunks::<LANES>(), p1.as_chunks::<LANES>());
+        let (d, d_end) = d.as_chunks::<LANES>();
+        let (masked, masked_end) = masked.as_chunks_mut::<LANES>();
+        let (share, share_end) = share.as_chunks_mut::<LANES>();
+        for ((((p0, p1), d), m), s) in p0.iter().zip(p1).zip(d).zip(masked).zip(share) {
+            lanes(p0, p1, d, m, s);
+        }
+        if !d_end.is_empty() {
+            lanes(p0_end, p1_end, d_end, masked_end, share_end);
         }
     });
 }
@@ -47,12 +55,18 @@ fn unmask(operands: Unmask) {
     unmask_rows(operands, |choice, UnmaskSegment { shift, p, masked, share }| {
         let shift = _mm_cvtsi32_si128(shift as i32);
         let chosen = _mm512_set1_epi64(0i64.wrapping_sub(choice as i64));
-        for (at, share) in (0..).step_by(LANES).zip(share.chunks_mut(LANES)) {
-            let end = at + share.len();
-            let p = _mm512_srl_epi64(load(&p[at..end]), shift);
+        let lanes = |p: &[u64], m: &[u64], share: &mut [u64]| {
             let r = load(share);
-            let r = _mm512_add_epi64(_mm512_add_epi64(r, r), p);
-            store(_mm512_add_epi64(r, _mm512_and_si512(load(&masked[at..end]), chosen)), share);
+            let r = _mm512_add_epi64(_mm512_add_epi64(r, r), _mm512_srl_epi64(load(p), shift));
+            store(_mm512_add_epi64(r, _mm512_and_si512(load(m), chosen)), share);
+        };
+        let ((p, p_end), (m, m_end)) = (p.as_chunks::<LANES>(), masked.as_chunks::<LANES>());
+        let (share, share_end) = share.as_chunks_mut::<LANES>();
+        for ((p, m), share) in p.iter().zip(m).zip(share) {
+            lanes(p, m, share);
+        }
+        if !m_end.is_empty() {
+            lanes(p_end, m_end, share_end);
         }
     });
 }
