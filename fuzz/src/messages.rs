@@ -73,7 +73,7 @@ fn unpacked(data: &[u8]) -> bool {
 /// The shape that the header in `data` states, cut to what a receiver might expect.
 fn shape(data: &[u8]) -> (Width, usize) {
     let header = data.first_chunk::<HEADER_BYTES>().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-    (Width::of(((header >> 16) as u32 + 63) % 64 + 1), (header >> 24) as usize % 2048)
+    (Width::of(((header >> 16 & 0xFF) as u32 + 63) % 64 + 1), (header >> 24) as usize % 2048)
 }
 
 /// Receives a value from `data` and, where one came, asserts that sending it gives the bytes it came from.
