@@ -104,12 +104,3 @@ pub fn negative(x: &RingVec) -> BitVec {
     let x = x.to_signed();
     BitVec::from_fn(x.len(), |i| x[i] < 0)
 }
-
-pub fn with_digits(digit_bits: u32) -> Params {
-    Params { digit_bits, ..Params::IDEAL }
-}
-
-/// The baseline's OTs, or the dealer's.
-pub fn with_kk13(kk13: bool) -> Params {
-    if kk13 { Params::CRYPTFLOW2 } else { Params::IDEAL }
-}

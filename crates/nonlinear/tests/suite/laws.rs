@@ -6,15 +6,22 @@ use copriv_nonlinear::{
     Sign, Signedness, Windows, and, argmax, avgpool, b2a, clip, drelu, extend, maxpool, millionaires, mux,
     product, relu, truncate, wrap,
 };
+use copriv_ot::RcotBackend;
 use copriv_ring::{RingVec, Width};
 use copriv_session::Params;
 use copriv_share::{Arithmetic, Boolean};
 use proptest::prelude::*;
 
 const IDEAL: Params = Params::IDEAL;
+const IKNP: Params = Params { rcot: RcotBackend::Iknp, ..IDEAL };
 
 fn widths() -> impl Strategy<Value = Width> {
     prop_oneof![prop::sample::select(&WIDTHS[..]), 2u32..=64].prop_map(Width::of)
+}
+
+/// The dealer mostly, and both kinds of OTs that two parties can have.
+fn suites() -> impl Strategy<Value = Params> {
+    prop_oneof![6 => Just(IDEAL), 1 => Just(Params::CRYPTFLOW2), 1 => Just(IKNP)]
 }
 
 fn lengths() -> impl Strategy<Value = usize> {
@@ -39,9 +46,9 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn millionaires_compare(bits in 1u32..=64, m in 1u32..=8, n in lengths(), seed: u64) {
+    fn millionaires_compare(params in suites(), bits in 1u32..=64, m in 1u32..=8, n in lengths(), seed: u64) {
         let [a, b] = pairs(bits, n, seed);
-        let params = with_digits(m);
+        let params = Params { digit_bits: m, ..params };
         let cost = millionaires::cost(&params, n, bits);
         let got = run(params, cost, [&a, &b], |s, own| millionaires::less_than(s, bits, own));
         prop_assert_eq!(got, BitVec::from_fn(n, |i| a[i] < b[i]));
@@ -49,11 +56,11 @@ proptest! {
 
     #[test]
     fn millionaires_compare_the_low_part(
-        bits in 1u32..=64, cut in 0u32..64, m in 1u32..=8, n in lengths(), seed: u64
+        params in suites(), bits in 1u32..=64, cut in 0u32..64, m in 1u32..=8, n in lengths(), seed: u64
     ) {
         let low = cut % bits + 1;
         let [a, b] = pairs(bits, n, seed);
-        let (params, mask) = (with_digits(m), Width::of(low).mask());
+        let (params, mask) = (Params { digit_bits: m, ..params }, Width::of(low).mask());
         let cost = millionaires::cost_low(&params, n, bits, low);
         let got = run(params, cost, [&a, &b], |s, own| millionaires::less_than_low(s, bits, low, own));
         prop_assert_eq!(got.0, BitVec::from_fn(n, |i| a[i] < b[i]));
@@ -61,14 +68,14 @@ proptest! {
     }
 
     #[test]
-    fn products_and_ands(width in widths(), n in lengths(), seed: u64) {
+    fn products_and_ands(params in suites(), width in widths(), n in lengths(), seed: u64) {
         let [x, y] = [1, 2].map(|i| prg(seed ^ i).bits(n));
-        let got = run(IDEAL, product::cost(&IDEAL, n, width), [&x, &y], |s, own| product::product(s, width, own));
+        let got = run(params, product::cost(&params, n, width), [&x, &y], |s, own| product::product(s, width, own));
         prop_assert_eq!(got.into_words(), (&x & &y).to_lsb());
         let ([x0, x1], [y0, y1]) = (bit_shares(&x, seed), bit_shares(&y, seed ^ 9));
-        let got = run(IDEAL, and::cost(&IDEAL, n), [(x0, y0), (x1, y1)], |s, (x, y)| and::and(s, &x, &y));
+        let got = run(params, and::cost(&params, n), [(x0, y0), (x1, y1)], |s, (x, y)| and::and(s, &x, &y));
         prop_assert_eq!(got, &x & &y);
-        let (z, params) = (prg(seed ^ 3).bits(n), with_kk13(n % 2 == 0));
+        let z = prg(seed ^ 3).bits(n);
         let ([x0, x1], [y0, y1], [z0, z1]) = (bit_shares(&x, 1), bit_shares(&y, 2), bit_shares(&z, 3));
         let inputs = [(x0, y0, z0), (x1, y1, z1)];
         let got = run(params, and::cost_pair(&params, n), inputs, |s, (x, y, z)| and::and_pair(s, &x, &y, &z));
@@ -76,66 +83,66 @@ proptest! {
     }
 
     #[test]
-    fn extensions(width in widths(), more in 0u32..63, n in lengths(), seed: u64) {
+    fn extensions(params in suites(), width in widths(), more in 0u32..63, n in lengths(), seed: u64) {
         let x = elements(width, n, seed);
         let out = Width::of(width.bits() + more % (65 - width.bits()));
         for (x, sign) in &cases(&x) {
             let sign = *sign;
             let [(x0, m0), (x1, m1)] = with_sign(x);
             let inputs = [(&x0, known(sign, &m0)), (&x1, known(sign, &m1))];
-            let cost = extend::cost(&IDEAL, n, width, out, sign);
-            let got = run(IDEAL, cost, inputs, |s, (x, sign)| extend::extend_signed(s, x, out, sign));
+            let cost = extend::cost(&params, n, width, out, sign);
+            let got = run(params, cost, inputs, |s, (x, sign)| extend::extend_signed(s, x, out, sign));
             prop_assert_eq!(got, RingVec::from_signed(out, &x.to_signed()));
             // Unsigned, bounded means not negative.
             let x = if sign == Sign::Bounded { &x.shl(2).shr(2, width) } else { x };
             let [(x0, m0), (x1, m1)] = with_sign(x);
             let inputs = [(&x0, known(sign, &m0)), (&x1, known(sign, &m1))];
-            let got = run(IDEAL, cost, inputs, |s, (x, sign)| extend::extend_zero(s, x, out, sign));
+            let got = run(params, cost, inputs, |s, (x, sign)| extend::extend_zero(s, x, out, sign));
             prop_assert_eq!(got, x.resize(out));
         }
     }
 
     #[test]
-    fn bits_become_elements(width in 1u32..=64, n in lengths(), seed: u64) {
+    fn bits_become_elements(params in suites(), width in 1u32..=64, n in lengths(), seed: u64) {
         let (width, b) = (Width::of(width), prg(seed).bits(n));
-        let got = run(IDEAL, b2a::cost(&IDEAL, n, width), bit_shares(&b, seed), |s, b| b2a::b2a(s, &b, width));
+        let got = run(params, b2a::cost(&params, n, width), bit_shares(&b, seed), |s, b| b2a::b2a(s, &b, width));
         prop_assert_eq!(got.into_words(), b.to_lsb());
     }
 
     #[test]
-    fn mux_selects(width in widths(), other in widths(), n in lengths(), seed: u64) {
+    fn mux_selects(params in suites(), width in widths(), other in widths(), n in lengths(), seed: u64) {
         let (x, y, b) = (elements(width, n, seed), elements(other, n, seed ^ 1), prg(seed ^ 2).bits(n));
         let chosen = |x: &RingVec| {
             x.words().iter().enumerate().map(|(i, &x)| if b.get(i) { x } else { 0 }).collect::<Vec<_>>()
         };
         let ([x0, x1], [y0, y1], [b0, b1]) = (shares(&x, seed), shares(&y, seed), bit_shares(&b, seed));
         let inputs = [([&x0, &y0], &b0), ([&x1, &y1], &b1)];
-        let got = run(IDEAL, mux::cost(&IDEAL, n, width), inputs, |s, (x, b)| mux::mux(s, x[0], b));
+        let got = run(params, mux::cost(&params, n, width), inputs, |s, (x, b)| mux::mux(s, x[0], b));
         prop_assert_eq!(got.into_words(), chosen(&x));
-        let cost = mux::cost_pair(&IDEAL, n, [width, other]);
-        let [got_x, got_y] = run(IDEAL, cost, inputs, |s, (x, b)| mux::mux_pair(s, x, b));
+        let cost = mux::cost_pair(&params, n, [width, other]);
+        let [got_x, got_y] = run(params, cost, inputs, |s, (x, b)| mux::mux_pair(s, x, b));
         prop_assert_eq!((got_x.into_words(), got_y.into_words()), (chosen(&x), chosen(&y)));
     }
 
     #[test]
-    fn signs(width in widths(), n in lengths(), seed: u64) {
+    fn signs(params in suites(), width in widths(), n in lengths(), seed: u64) {
         let x = elements(width, n, seed);
-        let cost = drelu::cost(&IDEAL, n, width);
-        prop_assert_eq!(run_on(IDEAL, cost, &x, drelu::msb), negative(&x));
-        prop_assert_eq!(run_on(IDEAL, cost, &x, drelu::drelu), !&negative(&x));
+        let cost = drelu::cost(&params, n, width);
+        prop_assert_eq!(run_on(params, cost, &x, drelu::msb), negative(&x));
+        prop_assert_eq!(run_on(params, cost, &x, drelu::drelu), !&negative(&x));
     }
 
     #[test]
-    fn wraps(width in widths(), out in 1u32..=64, n in lengths(), seed: u64) {
+    fn wraps(params in suites(), width in widths(), out in 1u32..=64, n in lengths(), seed: u64) {
         let (x, out) = (elements(width, n, seed), Width::of(out));
         let wrapped = |x: &RingVec| {
             let [x0, x1] = shares(x, 3);
             BitVec::from_fn(n, |i| u128::from(x0.own().words()[i]) + u128::from(x1.own().words()[i]) > width.mask().into())
         };
-        prop_assert_eq!(run_on(IDEAL, wrap::cost(&IDEAL, n, width), &x, wrap::wrap), wrapped(&x));
+        prop_assert_eq!(run_on(params, wrap::cost(&params, n, width), &x, wrap::wrap), wrapped(&x));
         let positive = x.map(width, |x| x & width.mask() >> 1);
-        let cost = wrap::cost_nonnegative(&IDEAL, n);
-        prop_assert_eq!(run_on(IDEAL, cost, &positive, wrap::wrap_nonnegative), wrapped(&positive));
+        let cost = wrap::cost_nonnegative(&params, n);
+        prop_assert_eq!(run_on(params, cost, &positive, wrap::wrap_nonnegative), wrapped(&positive));
         for (x, sign) in &cases(&x) {
             let sign = *sign;
             for signedness in [Signedness::Unsigned, Signedness::Signed] {
@@ -145,48 +152,48 @@ proptest! {
                 let (w, m) = (wrapped(x), negative(x));
                 let m = |i| m.bit(i) * u64::from(signedness == Signedness::Signed);
                 let e = (0..n).map(|i| w.bit(i) + m(i)).collect();
-                let cost = wrap::cost_excess(&IDEAL, n, width, sign, out);
+                let cost = wrap::cost_excess(&params, n, width, sign, out);
                 let [(x0, m0), (x1, m1)] = with_sign(x);
                 let inputs = [(&x0, known(sign, &m0)), (&x1, known(sign, &m1))];
-                let got = run(IDEAL, cost, inputs, |s, (x, sign)| wrap::excess(s, x, sign, signedness, out));
+                let got = run(params, cost, inputs, |s, (x, sign)| wrap::excess(s, x, sign, signedness, out));
                 prop_assert_eq!(got, RingVec::from_words(out, e));
             }
         }
     }
 
     #[test]
-    fn relu_and_clip(width in widths(), n in lengths(), seed: u64, bounds: [i64; 2]) {
+    fn relu_and_clip(params in suites(), width in widths(), n in lengths(), seed: u64, bounds: [i64; 2]) {
         let x = elements(width, n, seed);
-        let (y, d) = run_on(IDEAL, relu::cost(&IDEAL, n, width), &x, relu::relu);
+        let (y, d) = run_on(params, relu::cost(&params, n, width), &x, relu::relu);
         prop_assert_eq!(y, signed_map(&x, |x| x.max(0)));
         prop_assert_eq!(d, !&negative(&x));
         // Within a quarter of the ring no difference overflows.
         let quarter = |v: i64| v >> (64 - width.bits()) >> 1;
         let [low, high] = [quarter(bounds[0].min(bounds[1])), quarter(bounds[0].max(bounds[1]))];
         let x = signed_map(&x, |x| x >> 1);
-        let got = run_on(IDEAL, clip::cost(&IDEAL, n, width), &x, |s, x| clip::clip(s, x, low, high));
+        let got = run_on(params, clip::cost(&params, n, width), &x, |s, x| clip::clip(s, x, low, high));
         prop_assert_eq!(got, signed_map(&x, |x| x.clamp(low, high)));
     }
 
     #[test]
-    fn truncations(width in widths(), cut in 0u32..64, n in lengths(), seed: u64) {
+    fn truncations(params in suites(), width in widths(), cut in 0u32..64, n in lengths(), seed: u64) {
         let shift = cut % width.bits();
         let x = elements(width, n, seed);
         let floor = |x: &RingVec| signed_map(x, |x| x >> shift);
-        let cost = truncate::cost_faithful_sirnn(&IDEAL, n, width, shift);
-        prop_assert_eq!(run_on(IDEAL, cost, &x, |s, x| truncate::trunc_faithful_sirnn(s, x, shift)), floor(&x));
-        let cost = truncate::cost_reduce(&IDEAL, n, width, shift);
-        let got = run_on(IDEAL, cost, &x, |s, x| truncate::trunc_reduce(s, x, shift));
+        let cost = truncate::cost_faithful_sirnn(&params, n, width, shift);
+        prop_assert_eq!(run_on(params, cost, &x, |s, x| truncate::trunc_faithful_sirnn(s, x, shift)), floor(&x));
+        let cost = truncate::cost_reduce(&params, n, width, shift);
+        let got = run_on(params, cost, &x, |s, x| truncate::trunc_reduce(s, x, shift));
         prop_assert_eq!(got, floor(&x).resize(Width::of(width.bits() - shift)));
         for (x, sign) in &cases(&x) {
             let sign = *sign;
             let [(x0, m0), (x1, m1)] = with_sign(x);
             let inputs = [(&x0, known(sign, &m0)), (&x1, known(sign, &m1))];
-            let cost = truncate::cost_faithful(&IDEAL, n, width, shift, sign);
-            let got = run(IDEAL, cost, inputs, |s, (x, sign)| truncate::trunc_faithful(s, x, shift, sign));
+            let cost = truncate::cost_faithful(&params, n, width, shift, sign);
+            let got = run(params, cost, inputs, |s, (x, sign)| truncate::trunc_faithful(s, x, shift, sign));
             prop_assert_eq!(&got, &floor(x));
-            let cost = truncate::cost_one_bit(&IDEAL, n, width, shift, sign);
-            let got = run(IDEAL, cost, inputs, |s, (x, sign)| truncate::trunc_one_bit(s, x, shift, sign));
+            let cost = truncate::cost_one_bit(&params, n, width, shift, sign);
+            let got = run(params, cost, inputs, |s, (x, sign)| truncate::trunc_one_bit(s, x, shift, sign));
             let low = |x: &Arithmetic, i: usize| x.own().words()[i] & ((1 << shift) - 1);
             let carry = (0..n).map(|i| u64::from((low(&x0, i) + low(&x1, i)) >> shift > 0)).collect();
             prop_assert_eq!(&got + &RingVec::from_words(width, carry), floor(x));
@@ -194,30 +201,29 @@ proptest! {
     }
 
     #[test]
-    fn maxima(width in widths(), sizes in prop::collection::vec(1usize..12, 0..20), seed: u64) {
+    fn maxima(params in suites(), width in widths(), sizes in prop::collection::vec(1usize..12, 0..20), seed: u64) {
         let windows = overlapping(&sizes, seed);
         // Halves, so that differences fit.
         let x = signed_map(&elements(width, 50, seed), |x| x >> 1);
         let (signed, index) = (x.to_signed(), argmax::index_width(&windows));
-        let cost = maxpool::cost(&IDEAL, &windows, width);
-        let got = run_on(IDEAL, cost, &x, |s, x| maxpool::maxpool(s, x, &windows));
+        let cost = maxpool::cost(&params, &windows, width);
+        let got = run_on(params, cost, &x, |s, x| maxpool::maxpool(s, x, &windows));
         prop_assert_eq!(got, RingVec::from_signed(width, &each(&windows, &signed, largest)));
         for k in [index, Width::MAX] {
-            let cost = argmax::cost(&IDEAL, &windows, width, k);
-            let got = run_on(IDEAL, cost, &x, |s, x| argmax::argmax(s, x, &windows, k));
+            let cost = argmax::cost(&params, &windows, width, k);
+            let got = run_on(params, cost, &x, |s, x| argmax::argmax(s, x, &windows, k));
             prop_assert_eq!(got, RingVec::from_signed(k, &each(&windows, &signed, first)));
         }
     }
 
     #[test]
-    fn averages(
-        width in widths(), sizes in prop::collection::vec(1usize..12, 0..20), cut in 0u32..64,
+    fn averages(params in suites(), width in widths(), sizes in prop::collection::vec(1usize..12, 0..20), cut in 0u32..64,
         multiplier: i64, seed: u64
     ) {
         let (windows, shift) = (overlapping(&sizes, seed), cut % width.bits());
         let x = elements(width, 50, seed);
-        let cost = avgpool::cost(&IDEAL, windows.len(), width, shift, Sign::Unknown);
-        let got = run_on(IDEAL, cost, &x, |s, x| {
+        let cost = avgpool::cost(&params, windows.len(), width, shift, Sign::Unknown);
+        let got = run_on(params, cost, &x, |s, x| {
             avgpool::avgpool(s, x, &windows, multiplier, shift, Sign::Unknown)
         });
         let sum = |w: &[i64]| w.iter().fold(0i64, |sum, &x| sum.wrapping_add(x)).wrapping_mul(multiplier);
@@ -306,5 +312,16 @@ fn exhaustively_in_small_rings() {
             let got = run(IDEAL, cost, inputs.each_ref(), |s, x| truncate::trunc_faithful_sirnn(s, x, shift));
             assert_eq!(got, floor);
         }
+    }
+}
+
+#[test]
+fn more_than_one_batch() {
+    for n in [millionaires::BATCH, millionaires::BATCH + 67] {
+        let [a, b] = pairs(9, n, 1);
+        let cost = millionaires::cost_low(&IDEAL, n, 9, 5);
+        let got = run(IDEAL, cost, [&a, &b], |s, own| millionaires::less_than_low(s, 9, 5, own));
+        assert_eq!(got.0, BitVec::from_fn(n, |i| a[i] < b[i]));
+        assert_eq!(got.1, BitVec::from_fn(n, |i| a[i] & 31 < b[i] & 31));
     }
 }
