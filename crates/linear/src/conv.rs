@@ -12,6 +12,9 @@
 //! | 1    | `y0 = share of W·X(x1)`           | ↔ [`product`](crate::product) | `y1 = share of W·X(x1)` |
 //! | 2    | `y0 ← y0 + W·X(x0) + bias`        |                         |                       |
 //!
+//! [`Roles`] says whose bits choose in step 1: one party's, or each party's in a half of the inner dimension, one product
+//! after the other.
+//!
 //! # Cost
 //! [`conv2d_cost`].
 //!
@@ -35,6 +38,25 @@ use rayon::prelude::*;
 
 /// Output channels of a group that are computed together in the clear.
 const ROWS: usize = 16;
+
+/// Whose bits choose in a layer (an AGREEMENT parameter).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Roles {
+    /// One party's throughout.
+    Fixed(Chooser),
+    /// The weights' in the first half of the inner dimension (rounded down), the activations' in the rest: what the
+    /// original implementation of CrypTFlow2 does with an even number of threads.
+    Halves {
+        /// The weights are signed integers of this many bits.
+        bits: u32,
+    },
+}
+
+impl From<Chooser> for Roles {
+    fn from(chooser: Chooser) -> Self {
+        Self::Fixed(chooser)
+    }
+}
 
 /// Zeros around a map.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -131,6 +153,21 @@ impl Conv2d {
         Product { groups: self.groups, rows, inner, cols: height * columns, width, chooser }
     }
 
+    /// The products that make the layer, each with where its part of the inner dimension starts.
+    fn parts(&self, width: Width, roles: Roles) -> impl Iterator<Item = (Product, usize)> {
+        let inner = self.inner();
+        let parts = match roles {
+            Roles::Fixed(chooser) => [(chooser, 0, inner), (chooser, 0, 0)],
+            Roles::Halves { bits } => {
+                let half = inner / 2;
+                [(Chooser::Weights { bits }, 0, half), (Chooser::Activations, half, inner - half)]
+            }
+        };
+        let whole =
+            parts.map(|(chooser, start, inner)| (Product { inner, ..self.product(width, chooser) }, start));
+        whole.into_iter().filter(|(product, _)| product.inner > 0)
+    }
+
     /// Inputs of one output.
     fn inner(&self) -> usize {
         self.in_channels / self.groups * self.kernel.0 * self.kernel.1
@@ -192,8 +229,8 @@ impl Conv2d {
 }
 
 /// The cost of [`conv2d`].
-pub fn conv2d_cost(rcot: RcotBackend, conv: &Conv2d, width: Width, chooser: Chooser) -> Cost {
-    product::cost(rcot, &[conv.product(width, chooser)])
+pub fn conv2d_cost(rcot: RcotBackend, conv: &Conv2d, width: Width, roles: impl Into<Roles>) -> Cost {
+    conv.parts(width, roles.into()).map(|(product, _)| product::cost(rcot, &[product])).sum()
 }
 
 /// A convolution of the shared `x`. P0 gives the weights and, where the layer has one, the bias: one canonical word for each
@@ -204,18 +241,17 @@ pub fn conv2d_cost(rcot: RcotBackend, conv: &Conv2d, width: Width, chooser: Choo
 ///
 /// # Panics
 /// When the geometry is impossible ([`Conv2d::output`]), P0 gives no weights, P1 gives some, a length is another than the
-/// geometry's, or a weight has more bits than `chooser` says.
+/// geometry's, or a weight has more bits than `roles` says.
 pub fn conv2d(
     s: &mut Session,
     conv: &Conv2d,
-    chooser: Chooser,
+    roles: impl Into<Roles>,
     weights: Option<&[u64]>,
     bias: Option<&[u64]>,
     x: &Arithmetic,
 ) -> Result<Arithmetic> {
     assert_eq!(x.len(), conv.input_len(), "the input has the geometry's length");
     let width = x.width();
-    let product = conv.product(width, chooser);
     let x = x.own().words();
     let (weights, bias) = match (s.role(), weights, bias) {
         (Role::P0, Some(weights), bias) => {
@@ -227,17 +263,21 @@ pub fn conv2d(
         _ => panic!("P0 gives the weights and the bias"),
     };
     let role = s.role();
-    let shares = product::outer_products(s, &[product], |_, pair, vector| match role {
-        Role::P0 => conv.weight_column(weights, pair, vector), // (1)
-        Role::P1 => conv.window_row(x, pair, vector),          // (1)
-    })?;
-    let share = shares.into_iter().next().unwrap_or_else(|| RingVec::zeros(width, 0));
+    let mut share = RingVec::zeros(width, conv.output_len());
+    for (product, start) in conv.parts(width, roles.into()) {
+        let whole = |pair: usize| pair / product.inner * conv.inner() + start + pair % product.inner;
+        let shares = product::outer_products(s, &[product], |_, pair, vector| match role {
+            Role::P0 => conv.weight_column(weights, whole(pair), vector), // (1)
+            Role::P1 => conv.window_row(x, whole(pair), vector),          // (1)
+        })?;
+        shares.iter().for_each(|part| share += part);
+    }
     if role == Role::P1 {
         return Ok(Arithmetic::new(share));
     }
     let mut own = conv.local(weights, x); // (2)
     if let Some(bias) = bias {
-        let maps = own.chunks_exact_mut(product.cols).zip(bias);
+        let maps = own.chunks_exact_mut(conv.output_len() / conv.out_channels).zip(bias);
         maps.for_each(|(map, b)| map.iter_mut().for_each(|y| *y = y.wrapping_add(*b))); // (2)
     }
     Ok(Arithmetic::new(&share + &RingVec::from_words(width, own)))
@@ -249,9 +289,9 @@ pub fn fully_connected_cost(
     inputs: usize,
     outputs: usize,
     width: Width,
-    chooser: Chooser,
+    roles: impl Into<Roles>,
 ) -> Cost {
-    conv2d_cost(rcot, &Conv2d::fully_connected(inputs, outputs), width, chooser)
+    conv2d_cost(rcot, &Conv2d::fully_connected(inputs, outputs), width, roles)
 }
 
 /// The product of P0's matrix (`outputs` x the length of `x`) with the shared `x`, plus P0's bias.
@@ -264,10 +304,10 @@ pub fn fully_connected_cost(
 pub fn fully_connected(
     s: &mut Session,
     outputs: usize,
-    chooser: Chooser,
+    roles: impl Into<Roles>,
     weights: Option<&[u64]>,
     bias: Option<&[u64]>,
     x: &Arithmetic,
 ) -> Result<Arithmetic> {
-    conv2d(s, &Conv2d::fully_connected(x.len(), outputs), chooser, weights, bias, x)
+    conv2d(s, &Conv2d::fully_connected(x.len(), outputs), roles, weights, bias, x)
 }

@@ -20,7 +20,7 @@
 mod conv;
 pub mod product;
 
-pub use conv::{Conv2d, Padding, conv2d, conv2d_cost, fully_connected, fully_connected_cost};
+pub use conv::{Conv2d, Padding, Roles, conv2d, conv2d_cost, fully_connected, fully_connected_cost};
 pub use product::{Chooser, Product};
 
 #[cfg(doctest)]

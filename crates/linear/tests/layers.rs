@@ -2,7 +2,7 @@
 
 use copriv_bits::Block;
 use copriv_linear::product::{self, matmul, outer_products};
-use copriv_linear::{Chooser, Conv2d, Padding, Product};
+use copriv_linear::{Chooser, Conv2d, Padding, Product, Roles};
 use copriv_linear::{conv2d, conv2d_cost, fully_connected, fully_connected_cost};
 use copriv_ot::RcotBackend;
 use copriv_prg::Prg;
@@ -85,8 +85,11 @@ fn check_product(params: Params, p: &Product, seed: u64) {
     assert_eq!((&out.p0 + &out.p1).words(), naive_product(p, &w, &x));
 }
 
-fn check_conv(params: Params, conv: &Conv2d, width: Width, chooser: Chooser, seed: u64) {
-    let bits = if let Chooser::Weights { bits } = chooser { bits } else { width.bits() };
+fn check_conv(params: Params, conv: &Conv2d, width: Width, roles: Roles, seed: u64) {
+    let bits = match roles {
+        Roles::Fixed(Chooser::Weights { bits }) | Roles::Halves { bits } => bits,
+        Roles::Fixed(Chooser::Activations) => width.bits(),
+    };
     let weights = signed(seed, width, bits, conv.weights_len());
     let bias = signed(seed ^ 1, width, width.bits(), conv.out_channels);
     let shares = [2, 3].map(|i| prg(seed ^ i).ring(width, conv.input_len()));
@@ -94,10 +97,10 @@ fn check_conv(params: Params, conv: &Conv2d, width: Width, chooser: Chooser, see
     let out = run_pair(
         params,
         seed,
-        |s| conv2d(s, conv, chooser, Some(&weights), Some(&bias), &x0),
-        |s| conv2d(s, conv, chooser, None, None, &x1),
+        |s| conv2d(s, conv, roles, Some(&weights), Some(&bias), &x0),
+        |s| conv2d(s, conv, roles, None, None, &x1),
     );
-    out.assert_cost(conv2d_cost(params.rcot, conv, width, chooser));
+    out.assert_cost(conv2d_cost(params.rcot, conv, width, roles));
     let x = &shares[0] + &shares[1];
     assert_eq!((&out.p0 + &out.p1).own().words(), naive_conv(conv, width, &weights, &bias, x.words()));
 }
@@ -113,6 +116,11 @@ fn choosers(width: Width) -> impl Strategy<Value = Chooser> {
         1 => Just(weights(width.bits())),
         2 => (1..=width.bits()).prop_map(weights),
     ]
+}
+
+fn roles(width: Width) -> impl Strategy<Value = Roles> {
+    let halves = (1..=width.bits()).prop_map(|bits| Roles::Halves { bits });
+    prop_oneof![3 => choosers(width).prop_map(Roles::Fixed), 2 => halves]
 }
 
 prop_compose! {
@@ -140,12 +148,12 @@ proptest! {
     #[test]
     fn convolutions_are_the_definition(
         conv in convs(),
-        (width, chooser) in widths().prop_flat_map(|w| (Just(w), choosers(w))),
+        (width, roles) in widths().prop_flat_map(|w| (Just(w), roles(w))),
         iknp in prop::bool::weighted(0.2),
         seed: u64,
     ) {
         let params = if iknp { Params::CRYPTFLOW2 } else { Params::IDEAL };
-        check_conv(params, &conv, width, chooser, seed);
+        check_conv(params, &conv, width, roles, seed);
     }
 
     #[test]
@@ -193,11 +201,13 @@ fn larger_layers_in_many_chunks() {
         padding: Padding::even(padding),
     };
     let width = Width::of(41);
-    for chooser in [Chooser::Activations, Chooser::Weights { bits: 41 }, Chooser::Weights { bits: 7 }] {
+    let fixed =
+        [Chooser::Activations, Chooser::Weights { bits: 41 }, Chooser::Weights { bits: 7 }].map(Roles::Fixed);
+    for roles in fixed.into_iter().chain([Roles::Halves { bits: 41 }]) {
         for params in [Params::IDEAL, Params::CRYPTFLOW2] {
-            check_conv(params, &conv(16, 1, 8, 3, 1, 1), width, chooser, 1);
-            check_conv(params, &conv(32, 32, 9, 3, 2, 1), width, chooser, 2);
-            check_conv(params, &conv(40, 1, 5, 1, 1, 0), width, chooser, 3);
+            check_conv(params, &conv(16, 1, 8, 3, 1, 1), width, roles, 1);
+            check_conv(params, &conv(32, 32, 9, 3, 2, 1), width, roles, 2);
+            check_conv(params, &conv(40, 1, 5, 1, 1, 0), width, roles, 3);
         }
     }
 }

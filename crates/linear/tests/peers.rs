@@ -1,8 +1,7 @@
 //! Predicted bytes against those counted from the original implementation of CrypTFlow2 (SCI, IKNP, one thread: the
 //! activations choose; two threads: one half of the inner dimension each way), l = 41.
 
-use copriv_linear::product::cost;
-use copriv_linear::{Chooser, Conv2d, Padding, Product};
+use copriv_linear::{Chooser, Conv2d, Padding, Roles, conv2d_cost};
 use copriv_ot::RcotBackend;
 use copriv_ring::Width;
 
@@ -33,17 +32,12 @@ fn bytes_are_those_of_the_original() {
             stride: (stride, stride),
             padding: Padding::even(kernel / 2),
         };
-        let bytes = |chooser, inner| {
-            let product = Product { inner, ..conv.product(width, chooser) };
-            cost(RcotBackend::Iknp, &[product]).bytes() as f64
-        };
-        let inner = conv.product(width, Chooser::Activations).inner;
+        let bytes = |roles: Roles| conv2d_cost(RcotBackend::Iknp, &conv, width, roles).bytes() as f64;
         let close = |got: f64, want: u64| {
             let ratio = got / want as f64;
             assert!((ratio - 1.0).abs() < 0.005, "{conv:?}: {got} bytes, {ratio} of {want}");
         };
-        close(bytes(Chooser::Activations, inner), one_thread);
-        let weights = bytes(Chooser::Weights { bits: 41 }, inner / 2);
-        close(bytes(Chooser::Activations, inner.div_ceil(2)) + weights, two_threads);
+        close(bytes(Chooser::Activations.into()), one_thread);
+        close(bytes(Roles::Halves { bits: 41 }), two_threads);
     }
 }

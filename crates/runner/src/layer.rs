@@ -81,7 +81,9 @@ impl Step {
             Self::Layer(_) => self.layer(architecture).map(|layer| layer.op),
         };
         match op {
-            Some(LayerOp::Conv(_) | LayerOp::Linear { .. }) => "OT product, activations choose".into(),
+            Some(LayerOp::Conv(_) | LayerOp::Linear { .. }) => {
+                "OT product, each party chooses in one half".into()
+            }
             Some(LayerOp::Truncate { shift }) => format!("faithful truncation by {shift}"),
             Some(LayerOp::Relu) => "comparison, MUX".into(),
             Some(LayerOp::Clip { .. }) => "two comparisons, MUX".into(),
@@ -104,7 +106,7 @@ impl Step {
         };
         let n = layer.shape.len();
         let input = || layer.inputs.first().map_or(layer.shape, |&i| architecture.layers[i].shape);
-        let product = |conv| conv2d_cost(params.rcot, &conv, width, suite.chooser());
+        let product = |conv| conv2d_cost(params.rcot, &conv, width, suite.roles(width));
         match layer.op {
             LayerOp::Input | LayerOp::Add | LayerOp::Concat | LayerOp::Flatten => Cost::ZERO,
             LayerOp::Conv(geometry) => product(conv2d(&geometry, input())),
@@ -217,7 +219,7 @@ impl Execution<'_> {
     ) -> Result<Arithmetic, Error> {
         let secrets = self.secrets.and_then(|secrets| secrets[index].as_ref());
         let (weights, bias) = (secrets.map(|w| w.matrix.as_slice()), secrets.map(|w| w.bias.as_slice()));
-        Ok(copriv_linear::conv2d(s, conv, self.suite.chooser(), weights, bias, x)?)
+        Ok(copriv_linear::conv2d(s, conv, self.suite.roles(x.width()), weights, bias, x)?)
     }
 }
 

@@ -1,5 +1,6 @@
 use crate::Error;
-use copriv_linear::Chooser;
+use copriv_linear::Roles;
+use copriv_ring::Width;
 use copriv_session::Params;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -10,8 +11,8 @@ use std::str::FromStr;
 #[serde(rename_all = "lowercase")]
 pub enum Suite {
     /// CrypTFlow2 (Rathee et al., CCS 2020), the baseline: IKNP and KK13, direct convolution, full-width bits,
-    /// fixed roles (the client's share chooses), digits of 4 bits, faithful truncation before the add, everything
-    /// online.
+    /// fixed roles (weights choose in one half of each product, activations in the other, as the original does on
+    /// two threads), digits of 4 bits, faithful truncation before the add, everything online.
     #[default]
     Cryptflow2,
 }
@@ -27,10 +28,10 @@ impl Suite {
         }
     }
 
-    /// Which party's share chooses in the OT products of linear layers.
-    pub(crate) const fn chooser(self) -> Chooser {
+    /// Whose bits choose in the OT products of linear layers on `width` bits.
+    pub(crate) const fn roles(self, width: Width) -> Roles {
         match self {
-            Self::Cryptflow2 => Chooser::Activations,
+            Self::Cryptflow2 => Roles::Halves { bits: width.bits() },
         }
     }
 
