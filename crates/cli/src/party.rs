@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::format;
 use crate::machine;
 use crate::progress::Bar;
-use copriv_channel::{Channel, Tcp};
+use copriv_channel::{Channel, Shaped, Tcp};
 use copriv_ring::RingVec;
 use copriv_runner::{Client, Offer, Output, Plan, Report, Suite, entropy};
 use copriv_wire::Role;
@@ -27,13 +27,11 @@ const ENDING: Duration = Duration::from_secs(10);
 /// `role`'s end of a connection.
 pub fn channel(role: Role, stream: TcpStream, link: Link) -> io::Result<Channel> {
     let tcp = Tcp::new(stream, link.timeout)?;
-    match link.network {
-        Network::None => Ok(Channel::new(role, tcp)),
-        Network::Lan | Network::Wan => Err(io::Error::new(
-            io::ErrorKind::Unsupported,
-            "links cannot be imitated yet; leave --network out",
-        )),
-    }
+    Ok(match link.network {
+        Network::None => Channel::new(role, tcp),
+        Network::Lan => Channel::new(role, Shaped::new(tcp, copriv_channel::Link::LAN)?),
+        Network::Wan => Channel::new(role, Shaped::new(tcp, copriv_channel::Link::WAN)?),
+    })
 }
 
 /// The addresses that `address` (HOST:PORT) stands for.

@@ -138,6 +138,20 @@ fn a_server_for_one_client() {
 }
 
 #[test]
+fn a_shaped_link_takes_its_time() {
+    let answer = copriv(&["demo", "--network", "wan", "--json"]).json();
+    assert_eq!(
+        (&answer["network"], &answer["bit_exact"], &answer["as_planned"]),
+        (&"wan".into(), &1.into(), &1.into())
+    );
+    // A round waits for 20 ms at least, and for 40 ms where the peer answers.
+    let rounds = answer["total"]["online"]["rounds"].as_u64().unwrap();
+    let seconds = answer["measured"]["seconds"].as_f64().unwrap();
+    assert!(seconds > 0.020 * rounds as f64, "{rounds} rounds in {seconds} s");
+    assert_eq!(copriv(&["demo", "--network", "lan", "--json"]).json()["network"], "lan");
+}
+
+#[test]
 fn runs_compare_with_the_clear() {
     let model = crate::common::repository("crates/import/assets/digits.onnx").display().to_string();
     let answer = copriv(&["run", &model, "--input", "random", "--seed", "5", "--json"]).json();
