@@ -1,5 +1,7 @@
 //! Private inference equals the oracle bit for bit, and every byte and round was planned.
 
+#![expect(clippy::unwrap_used, reason = "tests and their helpers stop at the first surprise")]
+
 use copriv_bits::Block;
 use copriv_channel::{Channel, memory};
 use copriv_ir::{Graph, GraphBuilder, LowerOptions, Lowered, NodeId, Shape, Window, lower};
