@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, reason = "this program's output is its purpose")]
 
 mod source;
+mod tables;
 mod tidy;
 
 use std::path::PathBuf;
@@ -18,12 +19,20 @@ struct Command {
     run: fn(&[&str]) -> Result<bool, String>,
 }
 
-const COMMANDS: &[Command] = &[Command {
-    name: "tidy",
-    about: "checks what a machine can check of the house rules",
-    help: tidy::HELP,
-    run: tidy::run,
-}];
+const COMMANDS: &[Command] = &[
+    Command {
+        name: "tidy",
+        about: "checks what a machine can check of the house rules",
+        help: tidy::HELP,
+        run: tidy::run,
+    },
+    Command {
+        name: "tables",
+        about: "writes the README's tables of costs",
+        help: tables::HELP,
+        run: tables::run,
+    },
+];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
