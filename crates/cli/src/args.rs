@@ -27,7 +27,7 @@ use std::time::Duration;
     max_term_width = 100
 )]
 pub struct Program {
-    /// Tell on standard error what happens; twice and three times for more.
+    /// Trace on standard error what happens; twice for more.
     #[arg(short, long, global = true, action = ArgAction::Count, display_order = 1000)]
     pub verbose: u8,
     /// What to do.

@@ -72,8 +72,7 @@ pub fn trace(verbose: u8) {
     let level = match verbose {
         0 => return,
         1 => tracing::Level::INFO,
-        2 => tracing::Level::DEBUG,
-        _ => tracing::Level::TRACE,
+        _ => tracing::Level::DEBUG,
     };
     let colours = io::stderr().is_terminal();
     tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(colours).with_max_level(level).init();

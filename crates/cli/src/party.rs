@@ -87,6 +87,7 @@ impl Connected {
     /// One inference.
     pub fn infer(&mut self, input: &RingVec, what: &str) -> Result<Inference, Error> {
         let plan = self.plan()?;
+        tracing::debug!(?plan.total, "planned");
         let bar = Bar::steps(what);
         let result = self.client.infer(input, &mut |progress| bar.inference(progress));
         drop(bar);
@@ -177,6 +178,7 @@ impl ServerProcess {
         }
         let mut server = Self { child, events, address: String::new() };
         server.address = server.listening()?;
+        tracing::info!(process = server.child.id(), address = server.address, "the server process listens");
         Ok(server)
     }
 

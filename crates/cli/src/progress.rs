@@ -33,7 +33,8 @@ impl Bar {
     }
 
     fn new(bar: ProgressBar, template: &str, what: &str) -> Self {
-        if !io::stderr().is_terminal() {
+        // Nor where the trace goes there.
+        if !io::stderr().is_terminal() || tracing::enabled!(tracing::Level::INFO) {
             return Self { bar, quick: None, shower: None };
         }
         if let Ok(style) = ProgressStyle::with_template(template) {
@@ -56,6 +57,7 @@ impl Bar {
     /// Where an inference is.
     pub fn inference(&self, progress: Progress<'_>) {
         let Progress { done, steps, name, traffic } = progress;
+        tell(progress);
         self.bar.set_length(steps as u64);
         self.bar.set_position(done as u64);
         self.bar.set_message(format!("{name}  {}", format::bytes(traffic.sent + traffic.received)));
@@ -65,6 +67,12 @@ impl Bar {
     pub fn at(&self, what: impl Into<String>) {
         self.bar.set_message(what.into());
     }
+}
+
+/// Where an inference is, for the trace.
+pub fn tell(progress: Progress<'_>) {
+    let Progress { done, steps, name, traffic } = progress;
+    tracing::info!(done, steps, sent = traffic.sent, received = traffic.received, "{name}");
 }
 
 impl Drop for Bar {

@@ -3,7 +3,7 @@ use crate::args::{Link, LinkArgs, ModelArgs, ProtocolArgs};
 use crate::error::Error;
 use crate::format::plural;
 use crate::party;
-use crate::{machine, model, output};
+use crate::{machine, model, output, progress};
 use clap::Args;
 use copriv_runner::{Model, Report, Server, entropy};
 use copriv_wire::Role;
@@ -175,7 +175,7 @@ impl Service {
             .map_err(|e| Error::Peer { peer: client, why: e.to_string() })?;
         let mut server = Server::accept(channel, entropy()?, &self.model).map_err(failed)?;
         let mut inferences = 0u64;
-        while let Some(report) = server.serve(&mut |_| {}).map_err(failed)? {
+        while let Some(report) = server.serve(&mut progress::tell).map_err(failed)? {
             inferences += 1;
             self.inference(client, inferences, &report)?;
         }
