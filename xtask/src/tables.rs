@@ -136,7 +136,7 @@ fn kinds(models: &[&str]) -> Result<String, String> {
 fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let head = digits.len() % 3;
-    let groups = digits[head..].as_bytes().chunks(3).map(|g| String::from_utf8_lossy(g).into_owned());
+    let groups = digits.as_bytes()[head..].chunks(3).map(|g| String::from_utf8_lossy(g).into_owned());
     let first = (head > 0).then(|| digits[..head].to_owned());
     first.into_iter().chain(groups).collect::<Vec<_>>().join(",")
 }
