@@ -1,4 +1,4 @@
-use crate::limits::{MAX_NODES, Totals, check_name};
+use crate::limits::{MAX_NODES, Totals, Work, check_name};
 use crate::shape::Rule;
 use crate::{Error, Fault, Shape, Window};
 use copriv_ring::Width;
@@ -228,7 +228,7 @@ impl Architecture {
             }
             layer.shape.check()?;
             check_scale(self.frac_bits, layer.frac_bits)?;
-            return totals.with(layer.shape.len(), 0, 0);
+            return totals.with(layer.shape.len(), 0, Work::Products(0));
         };
         let before = &self.layers[..index];
         let read = |&i: &usize| before.get(i).ok_or(Fault::Reference(i));

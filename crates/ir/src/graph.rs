@@ -1,4 +1,4 @@
-use crate::limits::{MAX_NODES, Totals, check_name};
+use crate::limits::{MAX_NODES, Totals, Work, check_name};
 use crate::shape::Rule;
 use crate::weights::check_length;
 use crate::{ConvGeometry, Error, Fault, Shape, Window};
@@ -223,7 +223,7 @@ fn check_input(op: &Op, inputs: &[NodeId], shape: Shape) -> Result<Totals, Fault
         return Err(Fault::InputPlace);
     }
     shape.check()?;
-    Totals::default().with(shape.len(), 0, 0)
+    Totals::default().with(shape.len(), 0, Work::Products(0))
 }
 
 /// The shape of a node that follows `before`, and the totals with it.

@@ -1,4 +1,4 @@
-use crate::limits::{MAX_ELEMENTS, MAX_SIDE};
+use crate::limits::{MAX_ELEMENTS, MAX_SIDE, Work};
 use crate::{ConvGeometry, Fault};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -164,20 +164,20 @@ pub(crate) enum Rule<'a> {
 pub(crate) struct Inferred {
     pub shape: Shape,
     pub weights: u64,
-    pub work: u64,
+    pub work: Work,
 }
 
 impl Rule<'_> {
     pub(crate) fn infer(self, kind: &'static str, operands: &[Shape]) -> Result<Inferred, Fault> {
         let arity = |expected| Fault::Arity { kind, expected, got: operands.len() };
         let one = || if let &[x] = operands { Ok(x) } else { Err(arity("one")) };
-        let free = |shape| Inferred { shape, weights: 0, work: 0 };
+        let free = |shape| Inferred { shape, weights: 0, work: Work::Products(0) };
         let product = |a: usize, b: usize| (a as u64).saturating_mul(b as u64);
         let inferred = match self {
             Rule::Conv(g) => {
                 let shape = g.output_shape(one()?)?;
                 let weights = product(g.out_channels, g.taps()).saturating_add(g.out_channels as u64);
-                Inferred { shape, weights, work: product(shape.len(), g.taps()) }
+                Inferred { shape, weights, work: Work::Products(product(shape.len(), g.taps())) }
             }
             Rule::Linear { inputs, outputs } => {
                 let x = one()?;
@@ -189,12 +189,12 @@ impl Rule<'_> {
                 }
                 let work = product(inputs, outputs);
                 let weights = work.saturating_add(outputs as u64);
-                Inferred { shape: Shape::vector(outputs), weights, work }
+                Inferred { shape: Shape::vector(outputs), weights, work: Work::Products(work) }
             }
             Rule::Elementwise => free(one()?),
             Rule::Pool(window) => {
                 let shape = window.pool_shape(one()?)?;
-                Inferred { shape, weights: 0, work: product(shape.len(), window.area()) }
+                Inferred { shape, weights: 0, work: Work::Pool(product(shape.len(), window.area())) }
             }
             Rule::GlobalPool => free(Shape::vector(one()?.channels)),
             Rule::Add => {

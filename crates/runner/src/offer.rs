@@ -68,7 +68,10 @@ impl Offer {
     /// # Errors
     /// When the bytes are no offer or the architecture is not valid.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        let offer: Self = serde_json::from_slice(bytes).map_err(|e| Error::Offer(e.to_string()))?;
+        let offer: Self = serde_json::from_slice(bytes).map_err(|e| {
+            // The text quotes the peer's bytes.
+            Error::Offer(e.to_string().chars().filter(|c| !c.is_control()).take(200).collect())
+        })?;
         offer.architecture.validate()?;
         Ok(offer)
     }

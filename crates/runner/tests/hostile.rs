@@ -1,0 +1,43 @@
+//! What a hostile server may say of its network.
+
+use copriv_ir::{Architecture, ConvGeometry, Layer, LayerOp, Shape, Window};
+use copriv_ring::Width;
+use copriv_runner::{Error, Offer, Plan, Reveal, Suite};
+
+fn layer(name: &str, op: LayerOp, input: Option<usize>, shape: Shape, frac_bits: u32) -> Layer {
+    Layer { name: name.into(), op, inputs: input.into_iter().collect(), shape, frac_bits }
+}
+
+/// A picture's shape, a convolution that pads it to 7828 x 7828, and a pool of 64 x 64 windows over that: a few hundred
+/// bytes of JSON that would need two terabytes of indices.
+fn greedy(pool: fn(Window) -> LayerOp) -> Architecture {
+    let pad = Window { kernel: [1, 1], stride: [1, 1], padding: [3900; 4] };
+    let conv = ConvGeometry { window: pad, groups: 1, in_channels: 1, out_channels: 1, weight_bits: 2 };
+    let input = Shape::new(1, 28, 28);
+    let padded = pad.output_shape(input).unwrap();
+    let window = Window::square(64, 1, 0);
+    let layers = vec![
+        layer("input", LayerOp::Input, None, input, 12),
+        layer("conv", LayerOp::Conv(conv), Some(0), padded, 24),
+        layer("pool", pool(window), Some(1), window.output_shape(padded).unwrap(), 24),
+    ];
+    Architecture { name: "greedy".into(), width: Width::of(41), frac_bits: 12, layers }
+}
+
+#[test]
+fn an_architecture_that_would_exhaust_the_memory_is_refused() {
+    for pool in [LayerOp::MaxPool, |window| LayerOp::AvgPool { window, multiplier: 1, shift: 0 }] {
+        let architecture = greedy(pool);
+        assert!(Plan::new(&architecture, Suite::Cryptflow2, Reveal::Logits).is_err());
+        let offer = Offer { suite: Suite::Cryptflow2, reveal: Reveal::Label, architecture };
+        let bytes = serde_json::to_vec(&offer).unwrap();
+        assert!(bytes.len() < 2000);
+        assert!(matches!(Offer::from_bytes(&bytes), Err(Error::Architecture(_))));
+    }
+}
+
+#[test]
+fn an_offer_is_quoted_without_control_characters() {
+    let error = Offer::from_bytes(b"{\"\\u001b[2Jsuite\":\"x\"}").unwrap_err();
+    assert!(!error.to_string().chars().any(char::is_control), "{error:?}");
+}
