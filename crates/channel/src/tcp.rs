@@ -15,18 +15,27 @@ const READ_BUFFER: usize = 16 << 10;
 /// A peer that moves fewer bytes a second, once it has begun, is given up after the time limit.
 const SLOWEST: f64 = (16 << 10) as f64;
 
+/// What may wait to be written, besides the newest message. Parties that follow a protocol stay below by what they send before
+/// they read; a peer that does not read must not fill our memory.
+const MOST_QUEUED: u64 = 256 << 20;
+
+/// The rate at which a peer has to take what is left when a connection is closed.
+const SLOWEST_AT_END: f64 = (1 << 20) as f64;
+
 /// How often a refused connection is tried again, and a listener asked.
 const RETRY: Duration = Duration::from_millis(10);
 
 /// TCP: a thread of its own writes what is queued, so that sending never waits for the peer.
 ///
 /// With a time limit of t, a read of n bytes fails when nothing comes for t, or when the bytes have not all come
-/// t + n / (16 KiB/s) after the first of them.
+/// t + n / (16 KiB/s) after the first of them. A send fails when more than 256 MiB wait to be written.
 pub struct Tcp {
     reader: BufReader<TcpStream>,
     queue: Option<Sender<Queued>>,
     timeout: Duration,
     pool: Pool,
+    /// Bytes queued so far.
+    queued: u64,
     /// Bytes written so far.
     written: Arc<AtomicU64>,
     /// Disconnected when the writer has ended.
@@ -51,7 +60,7 @@ impl Tcp {
             drop::<Sender<()>>(alive);
         })?;
         let reader = BufReader::with_capacity(READ_BUFFER, stream);
-        Ok(Self { reader, queue: Some(queue), timeout, pool, written, writer })
+        Ok(Self { reader, queue: Some(queue), timeout, pool, queued: 0, written, writer })
     }
 
     /// Connects to `address`, trying again for up to `timeout` while nobody listens there: the parties may be
@@ -111,7 +120,17 @@ impl Tcp {
         Self::new(stream, timeout)
     }
 
+    /// Bytes that wait to be written.
+    fn waiting(&self) -> u64 {
+        self.queued - self.written.load(Ordering::Relaxed)
+    }
+
     fn queue(&mut self, queued: Queued) -> io::Result<()> {
+        if self.waiting() > MOST_QUEUED {
+            let why = format!("the peer does not read: {} MiB wait to be sent", self.waiting() >> 20);
+            return Err(io::Error::new(ErrorKind::TimedOut, why));
+        }
+        self.queued += queued.0.len() as u64;
         self.queue.as_ref().ok_or_else(closed)?.send(queued).map_err(|_| closed())
     }
 }
@@ -161,19 +180,14 @@ impl Transport for Tcp {
 }
 
 impl Drop for Tcp {
-    /// Waits until everything queued is written, as long as the peer takes at least 16 KiB a second.
+    /// Waits until everything queued is written, for at most the time limit and a second for each MiB.
     fn drop(&mut self) {
         self.queue = None;
-        let enough = (SLOWEST * self.timeout.as_secs_f64()) as u64;
-        let mut written = self.written.load(Ordering::Relaxed);
-        while let Err(RecvTimeoutError::Timeout) = self.writer.recv_timeout(self.timeout) {
-            let now = self.written.load(Ordering::Relaxed);
-            if now - written < enough {
-                // Ends the writer at its next write; an error says that it has ended.
-                let _ = self.reader.get_ref().shutdown(Shutdown::Both);
-                return;
-            }
-            written = now;
+        let transfer = Duration::from_secs_f64(self.waiting() as f64 / SLOWEST_AT_END);
+        let patience = self.timeout.saturating_add(transfer);
+        if let Err(RecvTimeoutError::Timeout) = self.writer.recv_timeout(patience) {
+            // Ends the writer at its next write; an error says that it has ended.
+            let _ = self.reader.get_ref().shutdown(Shutdown::Both);
         }
     }
 }

@@ -189,3 +189,13 @@ fn connecting_waits_for_the_listener_and_says_what_failed() {
     assert_eq!(error.kind(), ErrorKind::TimedOut);
     assert!(Tcp::connect(address, Duration::ZERO).is_err());
 }
+
+#[test]
+fn a_peer_that_does_not_read_does_not_fill_the_memory() {
+    let (mut sender, deaf) = tcp();
+    // More than the bound and what the sockets take: the sender must hear of it, whatever its own pace.
+    let refused = (0..80).find_map(|_| sender.send(vec![0; 8 << 20]).err());
+    let error = refused.expect("640 MiB are not queued");
+    assert!(error.to_string().contains("does not read"), "{error}");
+    drop(deaf);
+}
