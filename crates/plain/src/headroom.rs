@@ -116,8 +116,11 @@ impl Numbers for Integers {
     fn floor_shift(&self, x: f64, shift: u32) -> f64 {
         (x / f64::from(shift).exp2()).floor()
     }
-    fn max(&self, a: f64, b: f64) -> f64 {
-        a.max(b)
+    fn relu(&self, x: f64) -> f64 {
+        x.max(0.0)
+    }
+    fn add(&self, a: f64, b: f64) -> f64 {
+        a + b
     }
     fn reduce(&self, x: f64) -> f64 {
         x

@@ -102,24 +102,57 @@ pub(crate) fn linear<T: Scalar>(
     (0..outputs).into_par_iter().map(dot).collect()
 }
 
-/// Reduces each window's elements that lie in the map; a valid pool has at least one in each. Parallel over
-/// channels.
+/// Reduces each window's elements that lie in the map from the first to the last; a valid pool has at least one in
+/// each.
 pub(crate) fn pool<T: Scalar>(
+    x: &[T],
+    shapes: (Shape, Shape),
+    window: &Window,
+    reduce: impl Fn(T, T) -> T + Sync,
+) -> Vec<T> {
+    pool_windows(x, shapes, window, |window| window.iter().copied().reduce(&reduce).unwrap_or(T::ZERO))
+}
+
+/// As [`pool`], by a tournament: neighbours are reduced, the last of an odd number goes on as it is, and so again.
+pub(crate) fn tournament<T: Scalar>(
+    x: &[T],
+    shapes: (Shape, Shape),
+    window: &Window,
+    reduce: impl Fn(T, T) -> T + Sync,
+) -> Vec<T> {
+    pool_windows(x, shapes, window, |window| {
+        while window.len() > 1 {
+            let len = window.len();
+            (0..len / 2).for_each(|i| window[i] = reduce(window[2 * i], window[2 * i + 1]));
+            if len % 2 == 1 {
+                window[len / 2] = window[len - 1];
+            }
+            window.truncate(len.div_ceil(2));
+        }
+        window.first().copied().unwrap_or(T::ZERO)
+    })
+}
+
+/// `result` of each window's elements that lie in the map. Parallel over channels.
+fn pool_windows<T: Scalar>(
     x: &[T],
     (input, output): (Shape, Shape),
     window: &Window,
-    reduce: impl Fn(T, T) -> T + Sync,
+    result: impl Fn(&mut Vec<T>) -> T + Sync,
 ) -> Vec<T> {
     let &Window { kernel: [kh, kw], stride: [sy, sx], padding: [top, left, ..] } = window;
     let mut out = vec![T::ZERO; output.len()];
     let channels = out.par_chunks_mut(output.area()).zip(x.par_chunks(input.area()));
     channels.for_each(|(out, plane)| {
+        let mut window = Vec::new();
         for (oy, out) in out.chunks_mut(output.width).enumerate() {
             let rows = taps_of_output(kh, input.height, sy, top, oy);
             for (ox, out) in out.iter_mut().enumerate() {
                 let cols = taps_of_output(kw, input.width, sx, left, ox);
                 let row = |y| plane[y * input.width..][cols.clone()].iter().copied();
-                *out = rows.clone().flat_map(row).reduce(&reduce).unwrap_or(T::ZERO);
+                window.clear();
+                window.extend(rows.clone().flat_map(row));
+                *out = result(&mut window);
             }
         }
     });

@@ -11,14 +11,14 @@
 //! | truncate | floor(x / 2^shift)                                                        |
 //! | relu     | x where x >= 0, otherwise 0                                               |
 //! | clip     | low + relu(x - low) - relu(x - high), each difference mod 2^l             |
-//! | maxpool  | the largest x of the window that lies in the map                          |
+//! | maxpool  | a tournament of b + relu(a - b) over the window's elements in the map     |
 //! | avgpool  | floor(s / 2^shift), s = multiplier * sum of the window, padding 0, mod 2^l |
 //! | add      | sum                                                                       |
 //! | concat   | the operands' elements one after the other                                |
 //! | flatten  | the same elements                                                         |
 //!
-//! A tournament of max(a, b) = b + relu(a - b) gives the same maximum as long as the differences within a
-//! window fit l bits. [`headroom`] reports how near a network comes to that and every other overflow.
+//! The tournament pairs neighbours, row by row, and gives the maximum as long as the differences within a window
+//! fit l bits. [`headroom`] reports how near a network comes to that and every other overflow.
 
 mod error;
 pub mod float;

@@ -40,7 +40,9 @@ pub fn evaluate_output(net: &Lowered, input: &RingVec) -> Result<RingVec, Error>
     Ok(RingVec::from_words(width, values.pop().unwrap_or_default()))
 }
 
-/// The index of the largest element, taken as signed, and the first of them; none without elements.
+/// The index of the largest element, taken as signed, and the first of them; none without elements. Found by the
+/// protocols' tournament: neighbours are compared by the sign of their difference in the ring, the last of an odd number goes
+/// on as it is, and so again. Differences that do not fit the ring make it another element's.
 ///
 /// ```
 /// use copriv_ring::{RingVec, Width};
@@ -48,8 +50,16 @@ pub fn evaluate_output(net: &Lowered, input: &RingVec) -> Result<RingVec, Error>
 /// assert_eq!(copriv_plain::argmax(&logits), Some(1));
 /// ```
 pub fn argmax(values: &RingVec) -> Option<usize> {
-    let signed = values.to_signed();
-    (0..signed.len()).reduce(|best, i| if signed[i] > signed[best] { i } else { best })
+    let (width, x) = (values.width(), values.words());
+    let mut left: Vec<usize> = (0..x.len()).collect();
+    while left.len() > 1 {
+        let winner = |pair: &[usize]| match *pair {
+            [a, b] if width.msb(width.reduce(x[a].wrapping_sub(x[b]))) == 1 => b,
+            _ => pair[0],
+        };
+        left = left.chunks(2).map(winner).collect();
+    }
+    left.first().copied()
 }
 
 pub(crate) fn check(net: &Lowered, input: &RingVec) -> Result<(), Error> {
@@ -74,8 +84,10 @@ pub(crate) trait Numbers: Sync {
     fn sub(&self, a: Self::T, b: Self::T) -> Self::T;
     /// floor(x / 2^shift).
     fn floor_shift(&self, x: Self::T, shift: u32) -> Self::T;
-    /// The larger one, as integers.
-    fn max(&self, a: Self::T, b: Self::T) -> Self::T;
+    /// x where it is not negative, otherwise 0.
+    fn relu(&self, x: Self::T) -> Self::T;
+    /// a + b.
+    fn add(&self, a: Self::T, b: Self::T) -> Self::T;
     /// The number that the result of sums and products stands for.
     fn reduce(&self, x: Self::T) -> Self::T;
 }
@@ -94,8 +106,11 @@ impl Numbers for Ring {
     fn floor_shift(&self, x: u64, shift: u32) -> u64 {
         self.0.from_signed(self.0.to_signed(x) >> shift)
     }
-    fn max(&self, a: u64, b: u64) -> u64 {
-        if self.0.to_signed(a) >= self.0.to_signed(b) { a } else { b }
+    fn relu(&self, x: u64) -> u64 {
+        if self.0.to_signed(x) >= 0 { x } else { 0 }
+    }
+    fn add(&self, a: u64, b: u64) -> u64 {
+        self.0.reduce(a.wrapping_add(b))
     }
     fn reduce(&self, x: u64) -> u64 {
         self.0.reduce(x)
@@ -138,7 +153,7 @@ fn apply<N: Numbers>(
     let x = operands[0];
     let one = n.constant(1);
     let map = |f: &dyn Fn(N::T) -> N::T| x.iter().map(|&x| f(x)).collect();
-    let relu = |x| n.max(x, N::T::ZERO);
+    let relu = |x| n.relu(x);
     let (matrix, bias) = weights.map_or((&[][..], &[][..]), |w| (&w.matrix[..], &w.bias[..]));
     let (weight, bias) = (|i: usize| n.constant(matrix[i]), |o: usize| n.constant(bias[o]));
     let shapes = (shape, layer.shape);
@@ -152,7 +167,7 @@ fn apply<N: Numbers>(
             let (low, high) = (n.constant(low), n.constant(high));
             map(&|x| n.sub(low.mul_add(one, relu(n.sub(x, low))), relu(n.sub(x, high))))
         }
-        LayerOp::MaxPool(window) => kernel::pool(x, shapes, window, |a, b| n.max(a, b)),
+        LayerOp::MaxPool(window) => kernel::tournament(x, shapes, window, |a, b| n.add(b, relu(n.sub(a, b)))),
         &LayerOp::AvgPool { ref window, multiplier, shift } => {
             let sums = kernel::pool(x, shapes, window, |a, b| a.mul_add(one, b));
             let multiplier = n.constant(multiplier);

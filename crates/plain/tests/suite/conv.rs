@@ -135,7 +135,9 @@ proptest! {
             let taps = (0..window.kernel[0]).flat_map(|ky| (0..window.kernel[1]).map(move |kx| [ky, kx]));
             taps.filter_map(|tap| under(input, &window, c, [y, x_], tap)).map(|i| x[i]).collect::<Vec<_>>()
         };
-        let largest: Vec<i64> = positions(output).filter_map(|at| taps(at).into_iter().max()).collect();
+        // Halved, so that differences fit: beyond that it is the tournament's, as the protocols' tests show.
+        let largest: Vec<i64> = positions(output).filter_map(|at| taps(at).into_iter().max()).map(|x| x >> 1).collect();
+        let halved: Vec<i64> = x.iter().map(|x| x >> 1).collect();
         let mean = |at| {
             let sum: i128 = taps(at).into_iter().map(i128::from).sum();
             width.to_signed(width.reduce((sum * i128::from(multiplier)) as u64)) >> shift
@@ -143,7 +145,7 @@ proptest! {
         let means: Vec<i64> = positions(output).map(mean).collect();
         let input_words = RingVec::from_signed(width, &x);
         let net = one_layer(width, input, LayerOp::MaxPool(window), output, None);
-        prop_assert_eq!(evaluate_output(&net, &input_words)?.to_signed(), largest);
+        prop_assert_eq!(evaluate_output(&net, &RingVec::from_signed(width, &halved))?.to_signed(), largest);
         let net = one_layer(width, input, LayerOp::AvgPool { window, multiplier, shift }, output, None);
         prop_assert_eq!(evaluate_output(&net, &input_words)?.to_signed(), means);
     }
