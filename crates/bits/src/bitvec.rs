@@ -181,6 +181,13 @@ impl fmt::Debug for BitVec {
     }
 }
 
+impl Drop for BitVec {
+    /// Erases the bits: they are mostly a share.
+    fn drop(&mut self) {
+        self.words.zeroize();
+    }
+}
+
 impl Zeroize for BitVec {
     fn zeroize(&mut self) {
         self.words.zeroize();

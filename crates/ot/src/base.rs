@@ -37,6 +37,7 @@ use curve25519_dalek::scalar::Scalar;
 use rand_core::Rng;
 use sha2::{Digest, Sha256, Sha512};
 use subtle::{Choice, ConditionallySelectable};
+use zeroize::Zeroizing;
 
 messages! {
     /// A, one point for all instances.
@@ -57,15 +58,15 @@ pub fn cost(sender: Role, count: usize) -> Cost {
 /// # Errors
 /// When the connection fails or the peer's bytes are not points of the group.
 pub fn send(channel: &mut Channel, prg: &mut Prg, count: usize) -> Result<Vec<[Block; 2]>> {
-    let a = random_scalar(prg);
-    let sender_point = (&a * RISTRETTO_BASEPOINT_TABLE).compress();
+    let a = Zeroizing::new(random_scalar(prg));
+    let sender_point = (&*a * RISTRETTO_BASEPOINT_TABLE).compress();
     channel.send_bytes::<SenderPoint>(sender_point.as_bytes())?; // (1)
     let bytes = channel.recv_bytes::<ChoicePoints>(2 * POINT * count)?; // (2)
     let (pairs, _) = bytes.as_chunks::<{ 2 * POINT }>();
     let keys = pairs.iter().enumerate().map(|(i, pair)| {
         let r = [decode(&pair[..POINT])?, decode(&pair[POINT..])?];
         let h = [hash_to_point(&pair[..POINT]), hash_to_point(&pair[POINT..])];
-        let key = |j: usize| derive_key(i, pair, &sender_point, &(a * (r[j] + h[1 - j]))); // (3)
+        let key = |j: usize| derive_key(i, pair, &sender_point, &(*a * (r[j] + h[1 - j]))); // (3)
         Ok([key(0), key(1)])
     });
     keys.collect()
@@ -76,7 +77,7 @@ pub fn send(channel: &mut Channel, prg: &mut Prg, count: usize) -> Result<Vec<[B
 /// # Errors
 /// When the connection fails or the peer's bytes are not a point of the group.
 pub fn receive(channel: &mut Channel, prg: &mut Prg, choices: &BitVec) -> Result<Vec<Block>> {
-    let mut secrets = Vec::with_capacity(choices.len());
+    let mut secrets = Zeroizing::new(Vec::with_capacity(choices.len()));
     let mut points = Vec::with_capacity(2 * POINT * choices.len());
     for i in 0..choices.len() {
         let b = random_scalar(prg);
@@ -103,8 +104,8 @@ pub fn receive(channel: &mut Channel, prg: &mut Prg, choices: &BitVec) -> Result
 }
 
 fn random_scalar(prg: &mut Prg) -> Scalar {
-    let mut wide = [0; 64];
-    prg.fill_bytes(&mut wide);
+    let mut wide = Zeroizing::new([0; 64]);
+    prg.fill_bytes(wide.as_mut());
     Scalar::from_bytes_mod_order_wide(&wide)
 }
 

@@ -18,7 +18,7 @@
 //!
 //! # Security
 //! Semi-honest, 128 bits, if AES-CTR is a PRG; outputs are to be hashed with a correlation-robust hash
-//! ([`copriv_prg::hash`]).
+//! ([`copriv_prg::hash`] states its bound).
 //!
 //! # Reference
 //! Ishai, Kilian, Nissim, Petrank (CRYPTO 2003) in the form of Asharov, Lindell, Schneider, Zohner (CCS 2013).
@@ -101,6 +101,12 @@ impl IknpSender {
             tweak: 0,
             scratch: Scratch::default(),
         }
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        [&mut self.rows, &mut self.square, &mut self.wire].into_iter().for_each(Zeroize::zeroize);
     }
 }
 

@@ -129,6 +129,13 @@ impl fmt::Debug for RingVec {
     }
 }
 
+impl Drop for RingVec {
+    /// Erases the words: they are mostly a share.
+    fn drop(&mut self) {
+        self.words.zeroize();
+    }
+}
+
 impl Zeroize for RingVec {
     fn zeroize(&mut self) {
         self.words.zeroize();

@@ -10,6 +10,7 @@ use copriv_ring::Width;
 use copriv_session::Session;
 use copriv_share::{Arithmetic, open_cost, open_to};
 use copriv_wire::Role;
+use zeroize::Zeroize;
 
 /// One step of an inference.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,6 +35,13 @@ pub(crate) fn steps(architecture: &Architecture, reveal: Reveal) -> Vec<Step> {
 pub(crate) struct LayerSecrets {
     matrix: Vec<u64>,
     bias: Vec<u64>,
+}
+
+impl Drop for LayerSecrets {
+    fn drop(&mut self) {
+        self.matrix.zeroize();
+        self.bias.zeroize();
+    }
 }
 
 impl LayerSecrets {
@@ -96,12 +104,12 @@ impl Step {
 
     pub(crate) fn cost(self, architecture: &Architecture, suite: Suite) -> Cost {
         let (params, width) = (suite.params(), architecture.width);
-        let outputs = Windows::rows(1, architecture.output_shape().len());
-        let index_width = argmax::index_width(&outputs);
+        let outputs = architecture.output_shape().len();
+        let row = || Windows::rows(1, outputs);
         let layer = match self {
-            Self::Argmax => return argmax::cost(&params, &outputs, width, index_width),
-            Self::Reveal(Reveal::Logits) => return open_cost(Role::P1, width, outputs.index().len()),
-            Self::Reveal(Reveal::Label) => return open_cost(Role::P1, index_width, 1),
+            Self::Argmax => return argmax::cost(&params, &row(), width, argmax::index_width(&row())),
+            Self::Reveal(Reveal::Logits) => return open_cost(Role::P1, width, outputs),
+            Self::Reveal(Reveal::Label) => return open_cost(Role::P1, argmax::index_width(&row()), 1),
             Self::Layer(index) => &architecture.layers[index],
         };
         let n = layer.shape.len();
@@ -155,7 +163,9 @@ impl Execution<'_> {
                         Some(input) => input,
                         None => self.layer(s, index, layer, &operands)?,
                     };
-                    values[index] = Some(value);
+                    // What nobody reads is not kept, unless it is the output.
+                    let kept = last_use[index] > index || index + 1 == values.len();
+                    values[index] = kept.then_some(value);
                     for &i in layer.inputs.iter().filter(|&&i| last_use[i] == index) {
                         values[i] = None;
                     }

@@ -34,6 +34,7 @@ use copriv_ot::one_of_n::{OneOfNBackend, OneOfNReceiver, OneOfNSender};
 use copriv_ot::{RcotBackend, RcotReceiver, RcotSender, base, rot};
 use copriv_prg::Prg;
 use copriv_wire::{Result, Role};
+use zeroize::Zeroizing;
 
 impl Session {
     /// Sets up the OTs that `params` names over a fresh channel.
@@ -95,20 +96,20 @@ pub fn setup_cost(params: &Params) -> Cost {
 }
 
 fn iknp_both(channel: &mut Channel, prg: &mut Prg) -> Result<(IknpSender, IknpReceiver)> {
-    let delta = prg.block();
+    let delta = Zeroizing::new(prg.block());
     let delta_bits = BitVec::from_words(delta.words().to_vec(), 128);
     match channel.role() {
         Role::P0 => {
-            let keys = base::receive(channel, prg, &delta_bits)?; // (1)
-            let mut sender = IknpSender::new(delta, &keys);
+            let keys = Zeroizing::new(base::receive(channel, prg, &delta_bits)?); // (1)
+            let mut sender = IknpSender::new(*delta, &keys);
             let pairs = pairs(rot::send(channel, &mut sender, iknp::BASE_OTS)?); // (2)
             Ok((sender, IknpReceiver::new(&pairs, prg.child())))
         }
         Role::P1 => {
-            let pairs = base::send(channel, prg, iknp::BASE_OTS)?; // (1)
+            let pairs = Zeroizing::new(base::send(channel, prg, iknp::BASE_OTS)?); // (1)
             let mut receiver = IknpReceiver::new(&pairs, prg.child());
-            let keys = rot::receive(channel, &mut receiver, &delta_bits)?; // (2)
-            Ok((IknpSender::new(delta, &keys), receiver))
+            let keys = Zeroizing::new(rot::receive(channel, &mut receiver, &delta_bits)?); // (2)
+            Ok((IknpSender::new(*delta, &keys), receiver))
         }
     }
 }
@@ -119,23 +120,24 @@ fn kk13_both(
     sender: &mut IknpSender,
     receiver: &mut IknpReceiver,
 ) -> Result<(OneOfNSender, OneOfNReceiver)> {
-    let s = [prg.block(), prg.block()];
+    let s = Zeroizing::new([prg.block(), prg.block()]);
     let s_bits = BitVec::from_words(s.iter().flat_map(|b: &Block| b.words()).collect(), kk13::BASE_OTS);
     let (keys, pairs) = match channel.role() {
         Role::P0 => {
-            let keys = rot::receive(channel, receiver, &s_bits)?; // (3)
+            let keys = Zeroizing::new(rot::receive(channel, receiver, &s_bits)?); // (3)
             (keys, pairs(rot::send(channel, sender, kk13::BASE_OTS)?)) // (4)
         }
         Role::P1 => {
             let pairs = pairs(rot::send(channel, sender, kk13::BASE_OTS)?); // (3)
-            (rot::receive(channel, receiver, &s_bits)?, pairs) // (4)
+            (Zeroizing::new(rot::receive(channel, receiver, &s_bits)?), pairs) // (4)
         }
     };
     let kk13_receiver = Kk13Receiver::setup(channel, &pairs, prg)?; // (5)
-    let kk13_sender = Kk13Sender::setup(channel, s, &keys)?; // (5)
+    let kk13_sender = Kk13Sender::setup(channel, *s, &keys)?; // (5)
     Ok((OneOfNSender::Kk13(Box::new(kk13_sender)), OneOfNReceiver::Kk13(Box::new(kk13_receiver))))
 }
 
-fn pairs([k0, k1]: [Vec<Block>; 2]) -> Vec<[Block; 2]> {
-    k0.into_iter().zip(k1).map(|(k0, k1)| [k0, k1]).collect()
+fn pairs(keys: [Vec<Block>; 2]) -> Zeroizing<Vec<[Block; 2]>> {
+    let [k0, k1] = keys.map(Zeroizing::new);
+    Zeroizing::new(k0.iter().zip(k1.iter()).map(|(&k0, &k1)| [k0, k1]).collect())
 }
