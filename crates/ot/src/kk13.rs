@@ -21,10 +21,10 @@
 //!
 //! # Security
 //! Semi-honest, 128 bits. Two codewords differ in 128 places, so q ⊕ (C(j) ∧ s) for j ≠ c hides behind
-//! 128 bits of s. L(a ‖ b) = a ⊕ β·b over GF(2^128) with β public and uniform, drawn after s: restricted to the
-//! 128 places of a codeword it is a linear map that loses a dimension d with probability about 2^{-d²}, so
-//! that L(C(j) ∧ s) keeps more than 120 bits of min-entropy for all j but with probability 2^{-56}. H is the
-//! tweakable correlation-robust hash on fixed-key AES.
+//! 128 bits of s. L(a ‖ b) = a ⊕ β·b over GF(2^128) with β public and uniform, drawn after s. For (a, b) ≠ 0 at most one
+//! β makes L zero, so the kernel of L on the 128 places of a codeword has at most two elements on average over β: an
+//! offset L(C(j) ∧ s) is guessed with probability at most 2^-127 on average, any of the 255 differences of
+//! codewords with at most 2^-119 in all. H is the hash of [`copriv_prg::hash`].
 //!
 //! # Reference
 //! Kolesnikov, Kumaresan: Improved OT Extension for Transferring Short Secrets (CRYPTO 2013); as used in
@@ -98,9 +98,18 @@ impl Drop for Kk13Sender {
     }
 }
 
+impl Drop for Buffers {
+    fn drop(&mut self) {
+        [&mut self.rows, &mut self.columns, &mut self.stream, &mut self.wire]
+            .into_iter()
+            .for_each(Zeroize::zeroize);
+    }
+}
+
 impl Drop for SenderBatch {
     fn drop(&mut self) {
         self.offsets.zeroize();
+        self.x.zeroize();
     }
 }
 

@@ -9,15 +9,15 @@
 //! | 1    | pads P[j] of every j           | ↔             | pad P[c]                |
 //! | 2    | `Y[j] = M[j] ⊕ P[j]`           | [`Table`] →   | `M[c] = Y[c] ⊕ P[c]`    |
 //!
-//! Pads from KK13 ([`kk13`]), or from m RCOTs with the bits of c as choices: P[j] = ⊕_b H(q_b ⊕ j_b·Δ) with a
-//! position-dependent tweak.
+//! Pads from KK13 ([`kk13`]), or from m RCOTs with the bits of c as choices: P[j] = H(S[j], tweak of the OT and j) for
+//! S[j] = ⊕_b H(q_b ⊕ j_b·Δ).
 //!
 //! # Cost
 //! [`cost`]: 2^m·n bits an OT on top of 256 bits (KK13) or m RCOTs.
 //!
 //! # Security
-//! That of the pads. From RCOTs: for j ≠ c at least one of the summed hashes is unknown to the receiver; each
-//! pad P[j] is expanded with j in its tweak, so that sums of pads do not cancel.
+//! That of the pads. From RCOTs: for j ≠ c at least one of the hashes in S[j] is unknown to the receiver. The S[j] of a
+//! table satisfy linear relations; the second hash, of pseudorandom inputs under tweaks of their own, removes them.
 //!
 //! # Reference
 //! CrypTFlow2 (CCS 2020), section 2.6; Naor, Pinkas (STOC 1999) for the RCOT form.
@@ -175,20 +175,22 @@ enum SenderPads {
     Rcot {
         keys: [Vec<Block>; 2],
         index_bits: u32,
+        first: u64,
     },
 }
 
 impl SenderPads {
     fn rcot(channel: &mut Channel, rcot: &mut dyn RcotSender, index_bits: u32, count: usize) -> Result<Self> {
         let keys = crate::rot::send(channel, rcot, count * index_bits as usize)?;
-        Ok(Self::Rcot { keys, index_bits })
+        let first = rcot.take_tweaks(count << index_bits);
+        Ok(Self::Rcot { keys, index_bits, first })
     }
 
     /// The pads of the OTs in `range`, 2^m for each.
     fn fill(&self, range: std::ops::Range<usize>, pads: &mut [Block]) {
         match self {
             Self::Kk13(batch) => batch.pads(range, pads),
-            Self::Rcot { keys: [k0, k1], index_bits } => {
+            Self::Rcot { keys: [k0, k1], index_bits, first } => {
                 let m = *index_bits as usize;
                 for (i, pads) in range.clone().zip(pads.chunks_exact_mut(1 << m)) {
                     pads[0] = k0[i * m..][..m].iter().fold(Block::ZERO, |sum, &key| sum ^ key);
@@ -197,9 +199,8 @@ impl SenderPads {
                         let (low, high) = pads.split_at_mut(1 << bit);
                         high.iter_mut().zip(low).for_each(|(h, l)| *h = *l ^ flip);
                     }
-                    pads.iter_mut().enumerate().for_each(|(j, pad)| *pad = separated(*pad, j as u64));
                 }
-                hash(pads, (range.start << m) as u64);
+                hash(pads, first + ((range.start << m) as u64));
             }
         }
     }
@@ -214,17 +215,12 @@ fn receiver_rcot_pads(
     let m = index_bits as usize;
     let bits = BitVec::from_fn(choices.len() * m, |i| choices[i / m] >> (i % m) & 1 == 1);
     let keys = crate::rot::receive(channel, rcot, &bits)?;
+    let first = rcot.take_tweaks(choices.len() << m);
     let pads = keys.chunks_exact(m).zip(choices).enumerate().map(|(i, (keys, &choice))| {
-        let sum = keys.iter().fold(Block::ZERO, |sum, &key| sum ^ key);
-        let mut pad = [separated(sum, choice.into())];
-        // The tweak of the sender's pad at this index. Adding a secret index takes constant time.
-        hash(&mut pad, ((i as u64) << m) + u64::from(choice));
+        let mut pad = [keys.iter().fold(Block::ZERO, |sum, &key| sum ^ key)];
+        // The tweak of the sender's pad at this index: adding a secret takes constant time.
+        hash(&mut pad, first + ((i as u64) << m) + u64::from(choice));
         pad[0]
     });
     Ok(pads.collect())
-}
-
-/// The sums of a table's keys satisfy linear relations: each is hashed once more, with its index in it.
-fn separated(sum: Block, index: u64) -> Block {
-    sum ^ Block::new(0, index)
 }

@@ -13,7 +13,7 @@
 //! That of the RCOTs with chosen bits ([`RcotBackend::cost_chosen`](crate::RcotBackend::cost_chosen)).
 //!
 //! # Security
-//! The hash breaks the correlation (tweakable circular correlation robustness); its tweak never restarts.
+//! The hash breaks the correlation, for pseudorandom q and tweaks that never restart ([`copriv_prg::hash`] states the bound).
 //!
 //! # Reference
 //! Guo, Katz, Wang, Yu: Efficient and Secure Multiparty Computation from Fixed-Key Block Ciphers (S&P 2020).

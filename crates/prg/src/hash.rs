@@ -1,7 +1,14 @@
-//! The tweakable circular correlation-robust hash H(x, t) = π(σ(x) ⊕ t) ⊕ σ(x) of Guo, Katz, Wang, Weng
-//! and Yu, "Efficient and Secure Multiparty Computation from Fixed-Key Block Ciphers" (ePrint 2019/074,
-//! section 7.4), with π AES-128 under a fixed public key and σ(L ‖ R) = (L ⊕ R) ‖ L. In each function the
-//! tweak counts the x's from `first`, modulo 2^64; a caller never uses a tweak twice.
+//! The hash H(x, t) = π(σ(x) ⊕ t) ⊕ σ(x) with π AES-128 under a fixed public key and σ(L ‖ R) = (L ⊕ R) ‖ L: the circular
+//! correlation-robust hash of Guo, Katz, Wang, Weng and Yu, "Efficient and Secure Multiparty Computation from Fixed-Key
+//! Block Ciphers" (ePrint 2019/074, section 7.3), with a tweak added to its input. In each function the tweak counts the x's
+//! from `first`, modulo 2^64; a caller never uses a tweak twice.
+//!
+//! # Security
+//! In the ideal-permutation model, for x that are pseudorandom and that no party can choose, and tweaks that never repeat
+//! under one Δ: H(x ⊕ Δ, t) looks random but with probability about Q·T / 2^128, for Q pads under that Δ and T offline
+//! evaluations of AES by the attacker. So many pads cost security: after 2^33 pads, an attack of 2^95 evaluations is not
+//! excluded. It is *not* tweakable correlation robust for x of an attacker's choice; that is the two-call construction
+//! of section 7.4, which a backend whose peer can bias its outputs has to use.
 
 #[cfg(target_arch = "x86_64")]
 mod aesni;

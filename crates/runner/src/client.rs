@@ -13,7 +13,7 @@ use copriv_wire::Role;
 pub enum Output {
     /// The network's output, at the scale of its last layer.
     Logits(RingVec),
-    /// The index of the largest element.
+    /// The index of the largest element. From a server that departs from the protocol it may be past the last class.
     Label(usize),
 }
 

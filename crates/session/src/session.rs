@@ -51,8 +51,7 @@ impl Session {
         self.channel.role()
     }
 
-    /// 1-of-2^m OTs from `sender`: the table of each OT at the sender (`None` at the receiver), the indices at the
-    /// receiver; the receiver gets the messages.
+    /// `count` 1-of-2^`index_bits` OTs in which this party is the sender: `table(i, messages)` writes the messages of OT i.
     ///
     /// # Errors
     /// When the connection fails or the peer sends something else.
