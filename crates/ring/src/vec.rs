@@ -114,6 +114,13 @@ impl RingVec {
         self.map(width, |w| w)
     }
 
+    fn update(&mut self, other: &Self, f: impl Fn(u64, u64) -> u64) {
+        assert_eq!(self.width, other.width, "widths differ");
+        assert_eq!(self.len(), other.len(), "lengths differ");
+        let mask = self.width.mask();
+        self.words.iter_mut().zip(&other.words).for_each(|(a, &b)| *a = f(*a, b) & mask);
+    }
+
     fn zip(&self, other: &Self, f: impl Fn(u64, u64) -> u64) -> Self {
         assert_eq!(self.width, other.width, "widths differ");
         assert_eq!(self.len(), other.len(), "lengths differ");
@@ -169,12 +176,12 @@ impl Neg for &RingVec {
 
 impl AddAssign<&RingVec> for RingVec {
     fn add_assign(&mut self, other: &RingVec) {
-        *self = &*self + other;
+        self.update(other, u64::wrapping_add);
     }
 }
 
 impl SubAssign<&RingVec> for RingVec {
     fn sub_assign(&mut self, other: &RingVec) {
-        *self = &*self - other;
+        self.update(other, u64::wrapping_sub);
     }
 }

@@ -14,12 +14,12 @@ fn greedy(pool: fn(Window) -> LayerOp) -> Architecture {
     let pad = Window { kernel: [1, 1], stride: [1, 1], padding: [3900; 4] };
     let conv = ConvGeometry { window: pad, groups: 1, in_channels: 1, out_channels: 1, weight_bits: 2 };
     let input = Shape::new(1, 28, 28);
-    let padded = pad.output_shape(input).unwrap();
+    let padded = pad.output_shape(input).expect("it fits");
     let window = Window::square(64, 1, 0);
     let layers = vec![
         layer("input", LayerOp::Input, None, input, 12),
         layer("conv", LayerOp::Conv(conv), Some(0), padded, 24),
-        layer("pool", pool(window), Some(1), window.output_shape(padded).unwrap(), 24),
+        layer("pool", pool(window), Some(1), window.output_shape(padded).expect("it fits"), 24),
     ];
     Architecture { name: "greedy".into(), width: Width::of(41), frac_bits: 12, layers }
 }
