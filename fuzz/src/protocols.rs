@@ -8,7 +8,7 @@ use copriv_linear::{Chooser, Product, product};
 use copriv_nonlinear::{Sign, Windows, argmax, clip, extend, maxpool, truncate};
 use copriv_ot::iknp::{IknpReceiver, IknpSender};
 use copriv_ot::kk13::{self, Kk13Receiver, Kk13Sender};
-use copriv_ot::one_of_n::{OneOfNReceiver, OneOfNSender};
+use copriv_ot::one_of_n::{OneOfNReceiver, OneOfNSender, Part};
 use copriv_ot::{RcotReceiver, RcotSender, base, chosen, cot, iknp, triple};
 use copriv_prg::Prg;
 use copriv_ring::{RingVec, Width};
@@ -140,17 +140,18 @@ fn chosen_receive(mut c: Channel) -> Result<()> {
 /// Tables of 16 messages of 5 bits.
 const INDEX_BITS: u32 = 4;
 const MESSAGE: Width = Width::of(5);
+const PART: Part = Part { index_bits: INDEX_BITS, width: MESSAGE, count: COUNT };
 
 fn choices() -> Vec<u8> {
     (0..COUNT).map(|i| (i % 16) as u8).collect()
 }
 
-fn table(i: usize, messages: &mut [u64]) {
+fn table(_part: usize, i: usize, messages: &mut [u64]) {
     messages.iter_mut().enumerate().for_each(|(j, m)| *m = (i * j) as u64 & MESSAGE.mask());
 }
 
 fn one_of_n_send(mut c: Channel) -> Result<()> {
-    OneOfNSender::Rcot.send(&mut c, &mut dealer(Block::ONES).0, INDEX_BITS, MESSAGE, COUNT, table)
+    OneOfNSender::Rcot.send(&mut c, &mut dealer(Block::ONES).0, &[PART], table)
 }
 
 fn one_of_n_receive(mut c: Channel) -> Result<()> {
@@ -158,7 +159,7 @@ fn one_of_n_receive(mut c: Channel) -> Result<()> {
 }
 
 fn one_of_n_received(c: &mut Channel, receiver: &mut OneOfNReceiver) -> Result<()> {
-    let got = receiver.receive(c, &mut dealer(Block::ONES).1, INDEX_BITS, MESSAGE, &choices())?;
+    let got = receiver.receive(c, &mut dealer(Block::ONES).1, &[PART], &[&choices()])?.concat();
     assert!(got.len() == COUNT && got.iter().all(|&m| MESSAGE.contains(m)));
     Ok(())
 }
@@ -167,7 +168,7 @@ fn kk13_send(mut c: Channel) -> Result<()> {
     let s = [prg(7).block(), prg(8).block()];
     let sender = Kk13Sender::setup(&mut c, s, &base_keys(&s, kk13::BASE_OTS).1)?;
     let mut sender = OneOfNSender::Kk13(Box::new(sender));
-    sender.send(&mut c, &mut dealer(Block::ONES).0, INDEX_BITS, MESSAGE, COUNT, table)
+    sender.send(&mut c, &mut dealer(Block::ONES).0, &[PART], table)
 }
 
 fn kk13_receive(mut c: Channel) -> Result<()> {

@@ -16,7 +16,7 @@
 //! | 4    | neighbours (h, l): open the operands' masks    | ↔    | neighbours (h, l)                   |
 //! | 5    | `lt = lt_h ⊕ eq_h ∧ lt_l`, `eq = eq_h ∧ eq_l`  |      | the same                            |
 //!
-//! Steps 4 and 5 once for each level of a balanced tree. What contains the lowest digit has no eq. The
+//! From KK13 the triples of step 3 are made in the same round as step 1. Steps 4 and 5 once for each level of a balanced tree. What contains the lowest digit has no eq. The
 //! part above k is a tree of its own until the part below is one node, which then becomes its lowest.
 //!
 //! # Cost
@@ -38,6 +38,8 @@ use crate::triples::{self, Triples};
 use crate::{and, product};
 use copriv_bits::BitVec;
 use copriv_channel::Cost;
+use copriv_ot::one_of_n::Part;
+use copriv_ot::triple::{self, BitTriples};
 use copriv_ring::Width;
 use copriv_session::{Params, Session};
 use copriv_share::Boolean;
@@ -56,15 +58,20 @@ pub fn cost_low(params: &Params, n: usize, bits: u32, low: u32) -> Cost {
     let digits = Digits::new(params.digit_bits, bits, low);
     let levels = digits.levels();
     let batch = |n: usize| {
-        let leaf = |leaf: &Leaf| match leaf.bits {
-            1 => product::cost(params, n * leaf.digits.len(), Width::BIT),
-            bits => params.one_of_n_cost(Role::P0, n * leaf.digits.len(), bits, leaf.width()),
+        let (bits, tables): (Vec<Leaf>, Vec<Leaf>) =
+            digits.leaves().into_iter().partition(|leaf| leaf.bits == 1);
+        let products =
+            bits.iter().map(|leaf| product::cost(params, n * leaf.digits.len(), Width::BIT)).sum::<Cost>();
+        let (singles, pairs) = (n * levels.len(), n * levels.iter().sum::<usize>());
+        let mut parts: Vec<Part> = tables.iter().map(|leaf| leaf.part(n)).collect();
+        let triples = if triples::shared(params) {
+            triples::cost(params, singles, pairs)
+        } else {
+            parts.push(triple::part(singles + 2 * pairs));
+            Cost::ZERO
         };
-        let leaves = digits.leaves().iter().map(leaf).sum::<Cost>();
         let open = |&pairs: &usize| and::cost_open(params, n, n * pairs);
-        leaves
-            + triples::cost(params, n * levels.len(), n * levels.iter().sum::<usize>())
-            + levels.iter().map(open).sum()
+        params.one_of_n_cost_all(Role::P0, &parts) + products + triples + levels.iter().map(open).sum()
     };
     let whole = if n < BATCH { Cost::ZERO } else { batch(BATCH).repeat(n / BATCH) };
     if n.is_multiple_of(BATCH) { whole } else { whole + batch(n % BATCH) }
@@ -93,8 +100,8 @@ pub fn less_than_low(s: &mut Session, bits: u32, low: u32, own: &[u64]) -> Resul
     let digits = Digits::new(s.params.digit_bits, bits, low);
     let (mut all, mut low) = (BitVec::default(), BitVec::default());
     for own in own.chunks(BATCH) {
-        let nodes = digits.compare(s, own)?;
-        let (batch_all, batch_low) = digits.combine(s, nodes)?;
+        let (nodes, triples) = digits.compare(s, own)?;
+        let (batch_all, batch_low) = digits.combine(s, nodes, triples)?;
         all.extend(&batch_all);
         low.extend(&batch_low);
     }
@@ -116,6 +123,9 @@ struct Leaf {
     digits: Vec<usize>,
 }
 
+/// Shares of lt and eq of a leaf's digits, one digit after the other; without eq where it is not wanted.
+type LtEq = (BitVec, BitVec);
+
 /// Shares of lt and eq of a run of digits for every comparison of a batch; eq is empty for a run that has the lowest digit.
 struct Node {
     lt: BitVec,
@@ -123,8 +133,10 @@ struct Node {
 }
 
 impl Leaf {
-    fn width(&self) -> Width {
-        Width::of(1 + u32::from(self.eq))
+    /// The leaf's OTs for `n` comparisons.
+    fn part(&self, n: usize) -> Part {
+        let width = Width::of(1 + u32::from(self.eq));
+        Part { index_bits: self.bits, width, count: n * self.digits.len() }
     }
 }
 
@@ -166,13 +178,25 @@ impl Digits {
         }
     }
 
-    /// Steps 1 and 2: lt and eq of every digit.
-    fn compare(&self, s: &mut Session, own: &[u64]) -> Result<Vec<Node>> {
-        let n = own.len();
+    /// Steps 1 to 3: lt and eq of every digit, and the triples for the tree.
+    fn compare(&self, s: &mut Session, own: &[u64]) -> Result<(Vec<Node>, Triples)> {
+        let (n, levels) = (own.len(), self.levels());
+        let (singles, pairs) = (n * levels.len(), n * levels.iter().sum::<usize>());
+        let plain = if triples::shared(&s.params) { 0 } else { singles + 2 * pairs };
+        let (bits, tables): (Vec<Leaf>, Vec<Leaf>) =
+            self.leaves().into_iter().partition(|leaf| leaf.bits == 1);
+        let digits: Vec<Vec<u8>> = tables.iter().map(|leaf| self.own_digits(leaf, own)).collect();
+        let (mut shares, triples) = compare_by_tables(s, &tables, &digits, n, plain)?;
+        for leaf in &bits {
+            shares.push(compare_bits(s, &self.own_digits(leaf, own))?);
+        }
+        let triples = match triples {
+            Some(triples) => Triples::plain(triples),
+            None => Triples::new(s, singles, pairs)?, // (3)
+        };
         let mut nodes: Vec<Node> =
             self.digits.iter().map(|_| Node { lt: BitVec::default(), eq: BitVec::default() }).collect();
-        for leaf in self.leaves() {
-            let (lt, eq) = leaf.compare(s, &self.own_digits(&leaf, own))?;
+        for (leaf, (lt, eq)) in tables.iter().chain(&bits).zip(shares) {
             for (i, &j) in leaf.digits.iter().enumerate() {
                 nodes[j].lt = lt.slice(i * n..(i + 1) * n);
                 if j > 0 {
@@ -180,7 +204,7 @@ impl Digits {
                 }
             }
         }
-        Ok(nodes)
+        Ok((nodes, triples))
     }
 
     fn own_digits(&self, leaf: &Leaf, own: &[u64]) -> Vec<u8> {
@@ -193,10 +217,14 @@ impl Digits {
         digits
     }
 
-    /// Steps 3 to 5: lt of all digits and of the low part.
-    fn combine(&self, s: &mut Session, mut nodes: Vec<Node>) -> Result<(BitVec, BitVec)> {
-        let (n, levels) = (nodes[0].lt.len(), self.levels());
-        let mut triples = Triples::new(s, n * levels.len(), n * levels.iter().sum::<usize>())?; // (3)
+    /// Steps 4 and 5: lt of all digits and of the low part.
+    fn combine(
+        &self,
+        s: &mut Session,
+        mut nodes: Vec<Node>,
+        mut triples: Triples,
+    ) -> Result<(BitVec, BitVec)> {
+        let n = nodes[0].lt.len();
         let mut high = nodes.split_off(self.low);
         let mut low_lt = BitVec::default();
         loop {
@@ -238,35 +266,61 @@ fn next_level(nodes: Vec<Node>, products: &mut impl Iterator<Item = (BitVec, Bit
     next
 }
 
-impl Leaf {
-    /// Shares of lt and eq of the digits `own`.
-    fn compare(&self, s: &mut Session, own: &[u8]) -> Result<(BitVec, BitVec)> {
-        let (n, bits) = (own.len(), self.bits);
-        if bits == 1 {
-            let flip = s.role().only_p0(1) as u8;
-            let own = plane(own, |&x| u64::from(x ^ flip));
-            let lt = product::product(s, Width::BIT, &own)?; // (2)
-            return Ok((BitVec::from_lsb(lt.own().words()), own));
-        }
-        let eq_bits = if self.eq { n } else { 0 };
-        Ok(match s.role() {
-            Role::P0 => {
-                let [lt, eq] = [s.prg.bits(n), s.prg.bits(eq_bits)];
-                s.one_of_n_send(bits, self.width(), n, |i, table| {
-                    let (a, lt) = (u64::from(own[i]), lt.bit(i));
-                    let (eq, eq_mask) = if self.eq { (eq.bit(i), 1) } else { (0, 0) };
-                    for (c, entry) in (0u64..).zip(table) {
-                        let less = lt ^ a.wrapping_sub(c) >> 63;
-                        let equal = (eq ^ (a ^ c).wrapping_sub(1) >> 63) & eq_mask;
-                        *entry = less | equal << 1; // (1)
-                    }
-                })?;
-                (lt, eq)
-            }
-            Role::P1 => {
-                let open = s.one_of_n_receive(bits, self.width(), own)?; // (1)
-                (plane(&open, |&x| x), plane(&open[..eq_bits], |&x| x >> 1))
-            }
-        })
+/// Step 2: shares of lt and eq of digits of one bit.
+fn compare_bits(s: &mut Session, own: &[u8]) -> Result<LtEq> {
+    let flip = s.role().only_p0(1) as u8;
+    let own = plane(own, |&x| u64::from(x ^ flip));
+    let lt = product::product(s, Width::BIT, &own)?; // (2)
+    Ok((BitVec::from_lsb(lt.own().words()), own))
+}
+
+/// Step 1, and step 3 where `plain` triples are made of 1-of-16 OTs: shares of lt and eq of each leaf's `digits`.
+fn compare_by_tables(
+    s: &mut Session,
+    leaves: &[Leaf],
+    digits: &[Vec<u8>],
+    n: usize,
+    plain: usize,
+) -> Result<(Vec<LtEq>, Option<BitTriples>)> {
+    let mut parts: Vec<Part> = leaves.iter().map(|leaf| leaf.part(n)).collect();
+    if !triples::shared(&s.params) {
+        parts.push(triple::part(plain));
     }
+    Ok(match s.role() {
+        Role::P0 => {
+            let eq_bits = |leaf: &Leaf| if leaf.eq { n * leaf.digits.len() } else { 0 };
+            let shares: Vec<LtEq> = leaves
+                .iter()
+                .map(|leaf| (s.prg.bits(n * leaf.digits.len()), s.prg.bits(eq_bits(leaf))))
+                .collect();
+            let triples = BitTriples::draw(&mut s.prg, plain);
+            s.one_of_n_send_all(&parts, |part, i, table| match leaves.get(part) {
+                None => triples.write_table(i, table), // (3)
+                Some(leaf) => {
+                    let (a, (lt, eq)) = (u64::from(digits[part][i]), &shares[part]);
+                    for (c, entry) in (0u64..).zip(table.iter_mut()) {
+                        *entry = lt.bit(i) ^ a.wrapping_sub(c) >> 63; // (1)
+                    }
+                    if leaf.eq {
+                        for (c, entry) in (0u64..).zip(table) {
+                            *entry |= (eq.bit(i) ^ (a ^ c).wrapping_sub(1) >> 63) << 1; // (1)
+                        }
+                    }
+                }
+            })?;
+            (shares, (parts.len() > leaves.len()).then_some(triples))
+        }
+        Role::P1 => {
+            let [a, b] = [(); 2].map(|()| s.prg.bits(plain));
+            let pairs = BitTriples::choices(&a, &b);
+            let choices = digits.iter().chain([&pairs]).take(parts.len());
+            let open = s.one_of_n_receive_all(&parts, &choices.map(Vec::as_slice).collect::<Vec<_>>())?; // (1) (3)
+            let leaf = |(leaf, open): (&Leaf, &Vec<u64>)| {
+                let eq_bits = if leaf.eq { open.len() } else { 0 };
+                (plane(open, |&x| x), plane(&open[..eq_bits], |&x| x >> 1))
+            };
+            let shares = leaves.iter().zip(&open).map(leaf).collect();
+            (shares, open.get(leaves.len()).map(|open| BitTriples::from_open(a, b, open)))
+        }
+    })
 }

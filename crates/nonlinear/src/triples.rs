@@ -73,6 +73,11 @@ impl Triples {
         })
     }
 
+    /// Independent triples that exist already.
+    pub fn plain(triples: BitTriples) -> Self {
+        Self::Plain(triples, 0)
+    }
+
     /// The next triples for `singles` ANDs, and the first and the second of each of `pairs` pairs.
     pub fn take(&mut self, singles: usize, pairs: usize) -> (BitTriples, [BitTriples; 2]) {
         match self {

@@ -1,7 +1,7 @@
 //! Base OT: random OT on 128-bit keys from Diffie-Hellman.
 //!
 //! # Functionality
-//! The receiver has bits c_i and learns key k_i[c_i]; the sender learns both keys of every i. A corrupt
+//! The receiver has bits c_i and learns key `k_i[c_i]`; the sender learns both keys of every i. A corrupt
 //! party may influence the keys it knows itself ("endemic" OT), which is harmless for seeds.
 //!
 //! # Protocol

@@ -1,7 +1,7 @@
 //! OT on chosen messages of up to 64 bits.
 //!
 //! # Functionality
-//! Sender: m[0], m[1] for each OT. Receiver: bit c, output m[c].
+//! Sender: `m[0]`, `m[1]` for each OT. Receiver: bit c, output `m[c]`.
 //!
 //! # Protocol
 //! | step | sender (m)               | wire            | receiver (c)            |

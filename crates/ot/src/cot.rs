@@ -21,7 +21,7 @@
 //! Asharov et al. (CCS 2013), section 5.1, in the additive form of CrypTFlow2 (CCS 2020, section 2.6).
 //!
 //! # Deviations
-//! m carries p[0] + p[1] + d, so that step 3 of the receiver is one select.
+//! m carries `p[0] + p[1] + d`, so that step 3 of the receiver is one select.
 
 use crate::{RcotBackend, RcotReceiver, RcotSender};
 use copriv_bits::{BitVec, Block};

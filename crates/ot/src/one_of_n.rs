@@ -6,17 +6,17 @@
 //! # Protocol
 //! | step | sender (M)                     | wire          | receiver (c)            |
 //! |------|--------------------------------|---------------|-------------------------|
-//! | 1    | pads P[j] of every j           | ↔             | pad P[c]                |
+//! | 1    | pads `P[j]` of every j         | ↔             | pad `P[c]`              |
 //! | 2    | `Y[j] = M[j] ⊕ P[j]`           | [`Table`] →   | `M[c] = Y[c] ⊕ P[c]`    |
 //!
-//! Pads from KK13 ([`kk13`]), or from m RCOTs with the bits of c as choices: P[j] = H(S[j], tweak of the OT and j) for
-//! S[j] = ⊕_b H(q_b ⊕ j_b·Δ).
+//! Pads from KK13 ([`kk13`]), or from m RCOTs with the bits of c as choices: `P[j]` = H(`S[j]`, tweak of the OT and j) for
+//! `S[j]` = ⊕_b H(q_b ⊕ j_b·Δ).
 //!
 //! # Cost
-//! [`cost`]: 2^m·n bits an OT on top of 256 bits (KK13) or m RCOTs.
+//! [`cost`]: 2^m·n bits an OT on top of 256 bits (KK13) or m RCOTs; one round for a batch of any shapes ([`Part`]).
 //!
 //! # Security
-//! That of the pads. From RCOTs: for j ≠ c at least one of the hashes in S[j] is unknown to the receiver. The S[j] of a
+//! That of the pads. From RCOTs: for j ≠ c at least one of the hashes in `S[j]` is unknown to the receiver. The `S[j]` of a
 //! table satisfy linear relations; the second hash, of pseudorandom inputs under tweaks of their own, removes them.
 //!
 //! # Reference
@@ -52,24 +52,32 @@ pub enum OneOfNBackend {
     Rcot,
 }
 
-/// The cost of `count` 1-of-2^`index_bits` OTs on messages of `width` bits.
-pub fn cost(
-    backend: OneOfNBackend,
-    rcot: RcotBackend,
-    sender: Role,
-    count: usize,
-    index_bits: u32,
-    width: Width,
-) -> Cost {
-    let pads = match backend {
-        OneOfNBackend::Kk13 => kk13::cost(sender, count),
-        OneOfNBackend::Rcot => rcot.cost_chosen(sender, count * index_bits as usize),
+/// OTs of one shape in a batch of several.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Part {
+    /// m: an index has this many bits, a table 2^m messages.
+    pub index_bits: u32,
+    /// Of a message.
+    pub width: Width,
+    /// OTs.
+    pub count: usize,
+}
+
+/// The cost of the OTs of all `parts`: first the pads of all, then the tables of all.
+pub fn cost(backend: OneOfNBackend, rcot: RcotBackend, sender: Role, parts: &[Part]) -> Cost {
+    let pads = |part: &Part| match backend {
+        OneOfNBackend::Kk13 => kk13::cost(sender, part.count),
+        OneOfNBackend::Rcot if part.count == 0 => Cost::ZERO,
+        OneOfNBackend::Rcot => rcot.cost_chosen(sender, part.count * part.index_bits as usize),
     };
-    let table = |n: usize| match n {
-        0 => Cost::ZERO,
-        _ => Cost::message(sender, n << index_bits, width.bits()),
+    let tables = |part: &Part| {
+        let table = |n: usize| match n {
+            0 => Cost::ZERO,
+            _ => Cost::message(sender, n << part.index_bits, part.width.bits()),
+        };
+        table(CHUNK).repeat(part.count / CHUNK) + table(part.count % CHUNK)
     };
-    pads + table(CHUNK).repeat(count / CHUNK) + table(count % CHUNK)
+    parts.iter().map(pads).sum::<Cost>() + parts.iter().map(tables).sum()
 }
 
 /// The sender's source of pads.
@@ -89,79 +97,102 @@ pub enum OneOfNReceiver {
 }
 
 impl OneOfNSender {
-    /// `count` OTs; `table(i, messages)` writes the 2^m canonical messages of OT i.
+    /// The OTs of all `parts`; `table(part, i, messages)` writes the 2^m canonical messages of OT i of that part.
     ///
     /// # Errors
     /// When the connection fails or the peer sends something else.
     ///
     /// # Panics
-    /// When `index_bits` is not in 1..=[`MAX_INDEX_BITS`].
+    /// When an `index_bits` is not in 1..=[`MAX_INDEX_BITS`].
     pub fn send(
         &mut self,
         channel: &mut Channel,
         rcot: &mut dyn RcotSender,
-        index_bits: u32,
-        width: Width,
-        count: usize,
-        mut table: impl FnMut(usize, &mut [u64]),
+        parts: &[Part],
+        mut table: impl FnMut(usize, usize, &mut [u64]),
     ) -> Result<()> {
-        assert!((1..=MAX_INDEX_BITS).contains(&index_bits), "1-of-2^m OT has 1 <= m <= 8");
-        let n = 1usize << index_bits;
-        let pads = match self {
-            Self::Kk13(kk13) => SenderPads::Kk13(kk13.extend(channel, n, count)?), // (1)
-            Self::Rcot => SenderPads::rcot(channel, rcot, index_bits, count)?,
-        };
-        let mut messages = vec![0; n * CHUNK.min(count)];
-        let mut masks = vec![Block::ZERO; messages.len()];
-        for start in (0..count).step_by(CHUNK) {
-            let end = count.min(start + CHUNK);
-            let messages = &mut messages[..(end - start) * n];
-            messages.chunks_exact_mut(n).enumerate().for_each(|(i, m)| table(start + i, m));
-            let masks = &mut masks[..messages.len()];
-            pads.fill(start..end, masks);
-            messages.iter_mut().zip(masks).for_each(|(m, pad)| *m ^= width.reduce(pad.low())); // (2)
-            channel.send_words::<Table>(width, messages)?; // (2)
+        let pads = parts.iter().map(|part| self.pads(channel, rcot, part)).collect::<Result<Vec<_>>>()?; // (1)
+        for (p, (part, pads)) in parts.iter().zip(&pads).enumerate() {
+            let n = 1usize << part.index_bits;
+            let mut messages = vec![0; n * CHUNK.min(part.count)];
+            let mut masks = vec![Block::ZERO; messages.len()];
+            for start in (0..part.count).step_by(CHUNK) {
+                let end = part.count.min(start + CHUNK);
+                let messages = &mut messages[..(end - start) * n];
+                messages.chunks_exact_mut(n).enumerate().for_each(|(i, m)| table(p, start + i, m));
+                let masks = &mut masks[..messages.len()];
+                pads.fill(start..end, masks);
+                messages.iter_mut().zip(masks).for_each(|(m, pad)| *m ^= part.width.reduce(pad.low())); // (2)
+                channel.send_words::<Table>(part.width, messages)?; // (2)
+            }
         }
         Ok(())
+    }
+
+    fn pads(&mut self, channel: &mut Channel, rcot: &mut dyn RcotSender, part: &Part) -> Result<SenderPads> {
+        let Part { index_bits, count, .. } = *part;
+        assert!((1..=MAX_INDEX_BITS).contains(&index_bits), "1-of-2^m OT has 1 <= m <= 8");
+        match self {
+            Self::Kk13(kk13) => Ok(SenderPads::Kk13(kk13.extend(channel, 1 << index_bits, count)?)),
+            Self::Rcot if count == 0 => Ok(SenderPads::Rcot { keys: [vec![], vec![]], index_bits, first: 0 }),
+            Self::Rcot => SenderPads::rcot(channel, rcot, index_bits, count),
+        }
     }
 }
 
 impl OneOfNReceiver {
-    /// One OT for each index: the chosen messages.
+    /// The OTs of all `parts`, `choices[p]` the indices of part p: the chosen messages of each part.
     ///
     /// # Errors
     /// When the connection fails or the peer sends something else.
     ///
     /// # Panics
-    /// When `index_bits` is not in 1..=[`MAX_INDEX_BITS`].
+    /// When an `index_bits` is not in 1..=[`MAX_INDEX_BITS`], or a part has not `count` choices.
     pub fn receive(
         &mut self,
         channel: &mut Channel,
         rcot: &mut dyn RcotReceiver,
-        index_bits: u32,
-        width: Width,
-        choices: &[u8],
-    ) -> Result<Vec<u64>> {
-        assert!((1..=MAX_INDEX_BITS).contains(&index_bits), "1-of-2^m OT has 1 <= m <= 8");
-        let n = 1usize << index_bits;
-        let pads = match self {
-            Self::Kk13(kk13) => kk13.extend(channel, index_bits, choices)?, // (1)
-            Self::Rcot => receiver_rcot_pads(channel, rcot, index_bits, choices)?,
-        };
-        let mut open = Vec::with_capacity(choices.len());
-        let mut tables = vec![0; n * CHUNK.min(choices.len())];
-        for (choices, pads) in choices.chunks(CHUNK).zip(pads.chunks(CHUNK)) {
-            let tables = &mut tables[..choices.len() * n];
-            channel.recv_words::<Table>(width, tables)?; // (2)
-            for ((table, &choice), pad) in tables.chunks_exact(n).zip(choices).zip(pads) {
-                // Every entry is read: the choice is secret.
-                let chosen =
-                    (0u64..).zip(table).fold(0, |sum, (j, &y)| sum | y & equal_mask(j, choice.into()));
-                open.push(chosen ^ width.reduce(pad.low())); // (2)
-            }
-        }
-        Ok(open)
+        parts: &[Part],
+        choices: &[&[u8]],
+    ) -> Result<Vec<Vec<u64>>> {
+        assert!(parts.iter().map(|part| part.count).eq(choices.iter().map(|c| c.len())), "one index an OT");
+        let parts = || parts.iter().zip(choices);
+        let pads: Vec<Vec<Block>> =
+            parts().map(|(part, choices)| self.pads(channel, rcot, part, choices)).collect::<Result<_>>()?; // (1)
+        parts().zip(&pads).map(|((part, choices), pads)| open(channel, part, choices, pads)).collect()
     }
+
+    fn pads(
+        &mut self,
+        channel: &mut Channel,
+        rcot: &mut dyn RcotReceiver,
+        part: &Part,
+        choices: &[u8],
+    ) -> Result<Vec<Block>> {
+        assert!((1..=MAX_INDEX_BITS).contains(&part.index_bits), "1-of-2^m OT has 1 <= m <= 8");
+        match self {
+            Self::Kk13(kk13) => kk13.extend(channel, part.index_bits, choices),
+            Self::Rcot if choices.is_empty() => Ok(Vec::new()),
+            Self::Rcot => receiver_rcot_pads(channel, rcot, part.index_bits, choices),
+        }
+    }
+}
+
+/// Step 2 of the receiver for one part.
+fn open(channel: &mut Channel, part: &Part, choices: &[u8], pads: &[Block]) -> Result<Vec<u64>> {
+    let n = 1usize << part.index_bits;
+    let mut open = Vec::with_capacity(choices.len());
+    let mut tables = vec![0; n * CHUNK.min(choices.len())];
+    for (choices, pads) in choices.chunks(CHUNK).zip(pads.chunks(CHUNK)) {
+        let tables = &mut tables[..choices.len() * n];
+        channel.recv_words::<Table>(part.width, tables)?; // (2)
+        for ((table, &choice), pad) in tables.chunks_exact(n).zip(choices).zip(pads) {
+            // Every entry is read: the choice is secret.
+            let chosen = (0u64..).zip(table).fold(0, |sum, (j, &y)| sum | y & equal_mask(j, choice.into()));
+            open.push(chosen ^ part.width.reduce(pad.low())); // (2)
+        }
+    }
+    Ok(open)
 }
 
 /// All ones if a = b, else zero, without a branch; for values below 2^63.

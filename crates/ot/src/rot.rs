@@ -1,7 +1,7 @@
 //! Random OT: both keys at the sender, the chosen one at the receiver, no traffic beyond the RCOTs.
 //!
 //! # Functionality
-//! Sender: uniform blocks k_i[0], k_i[1]. Receiver: k_i[c_i].
+//! Sender: uniform blocks `k_i[0]`, `k_i[1]`. Receiver: `k_i[c_i]`.
 //!
 //! # Protocol
 //! | step | sender (q, Δ)            | wire | receiver (c, t)   |

@@ -22,7 +22,7 @@
 //! # Deviations
 //! None.
 
-use crate::one_of_n::{self, OneOfNBackend, OneOfNReceiver, OneOfNSender};
+use crate::one_of_n::{self, OneOfNBackend, OneOfNReceiver, OneOfNSender, Part};
 use crate::{RcotBackend, RcotReceiver, RcotSender};
 use copriv_bits::BitVec;
 use copriv_channel::{Channel, Cost};
@@ -41,11 +41,47 @@ pub struct BitTriples {
     pub c: BitVec,
 }
 
-const PAIR: Width = Width::of(2);
+/// The OTs that make `count` triples, as a part of a batch of 1-of-N OTs.
+pub fn part(count: usize) -> Part {
+    Part { index_bits: 4, width: Width::of(2), count: count.div_ceil(2) }
+}
 
 /// The cost of `count` triples.
 pub fn cost(backend: OneOfNBackend, rcot: RcotBackend, sender: Role, count: usize) -> Cost {
-    one_of_n::cost(backend, rcot, sender, count.div_ceil(2), 4, PAIR)
+    one_of_n::cost(backend, rcot, sender, &[part(count)])
+}
+
+impl BitTriples {
+    /// The sender's shares of `count` triples.
+    pub fn draw(prg: &mut Prg, count: usize) -> Self {
+        let [a, b, c] = [(); 3].map(|()| prg.bits(count));
+        Self { a, b, c }
+    }
+
+    /// The sender's table of the OT for triples 2·`pair` and 2·`pair` + 1.
+    pub fn write_table(&self, pair: usize, table: &mut [u64]) {
+        let [a0, b0, c0] = [&self.a, &self.b, &self.c].map(|v| pair_of(v, pair));
+        for (choice, entry) in (0u64..).zip(table) {
+            *entry = c0 ^ (a0 ^ choice & 3) & (b0 ^ choice >> 2); // (1)
+        }
+    }
+
+    /// The receiver's indices for its uniform `a` and `b`.
+    pub fn choices(a: &BitVec, b: &BitVec) -> Vec<u8> {
+        (0..a.len().div_ceil(2)).map(|pair| (pair_of(a, pair) | pair_of(b, pair) << 2) as u8).collect()
+    }
+
+    /// The receiver's shares from what it got at those indices.
+    pub fn from_open(a: BitVec, b: BitVec, open: &[u64]) -> Self {
+        let c = BitVec::from_fn(a.len(), |i| open[i / 2] >> (i % 2) & 1 == 1);
+        Self { a, b, c }
+    }
+}
+
+/// Bits 2·`pair` and 2·`pair` + 1, zero past the end.
+fn pair_of(v: &BitVec, pair: usize) -> u64 {
+    let bit = |i: usize| if i < v.len() { v.bit(i) } else { 0 };
+    bit(2 * pair) | bit(2 * pair + 1) << 1
 }
 
 /// The sender's shares of `count` triples.
@@ -59,16 +95,9 @@ pub fn send(
     prg: &mut Prg,
     count: usize,
 ) -> Result<BitTriples> {
-    let [a, b, c] = [(); 3].map(|()| prg.bits(count));
-    let bit = |v: &BitVec, i: usize| if i < count { v.bit(i) } else { 0 };
-    ot.send(channel, rcot, 4, PAIR, count.div_ceil(2), |pair, table| {
-        let both = |v: &BitVec| bit(v, 2 * pair) | bit(v, 2 * pair + 1) << 1;
-        let (a0, b0, c0) = (both(&a), both(&b), both(&c));
-        for (choice, entry) in (0u64..).zip(table) {
-            *entry = c0 ^ (a0 ^ choice & 3) & (b0 ^ choice >> 2); // (1)
-        }
-    })?;
-    Ok(BitTriples { a, b, c })
+    let triples = BitTriples::draw(prg, count);
+    ot.send(channel, rcot, &[part(count)], |_, pair, table| triples.write_table(pair, table))?; // (1)
+    Ok(triples)
 }
 
 /// The receiver's shares of `count` triples.
@@ -83,10 +112,6 @@ pub fn receive(
     count: usize,
 ) -> Result<BitTriples> {
     let [a, b] = [(); 2].map(|()| prg.bits(count));
-    let bit = |v: &BitVec, i: usize| if i < count { v.bit(i) as u8 } else { 0 };
-    let both = |v: &BitVec, pair: usize| bit(v, 2 * pair) | bit(v, 2 * pair + 1) << 1;
-    let choices: Vec<u8> = (0..count.div_ceil(2)).map(|pair| both(&a, pair) | both(&b, pair) << 2).collect();
-    let open = ot.receive(channel, rcot, 4, PAIR, &choices)?; // (1)
-    let c = BitVec::from_fn(count, |i| open[i / 2] >> (i % 2) & 1 == 1);
-    Ok(BitTriples { a, b, c })
+    let open = ot.receive(channel, rcot, &[part(count)], &[&BitTriples::choices(&a, &b)])?; // (1)
+    Ok(BitTriples::from_open(a, b, open.first().map_or(&[], |open| open)))
 }

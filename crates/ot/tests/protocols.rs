@@ -1,7 +1,7 @@
 //! Functionality and cost of every OT protocol, on the ideal dealer and on IKNP.
 
 use copriv_bits::{BitVec, Block};
-use copriv_ot::one_of_n::OneOfNBackend;
+use copriv_ot::one_of_n::{OneOfNBackend, Part};
 use copriv_ot::{RcotBackend, base, chosen, cot, iknp, rot, triple};
 use copriv_prg::Prg;
 use copriv_ring::Width;
@@ -206,5 +206,37 @@ fn triples_multiply() {
             let (a, b, c) = (&x.a ^ &y.a, &x.b ^ &y.b, &x.c ^ &y.c);
             assert_eq!(&a & &b, c);
         }
+    }
+}
+
+#[test]
+fn parts_of_every_shape_go_in_one_round() {
+    let parts = [(4, 2, 5000), (1, 1, 3), (8, 41, 0), (2, 64, 129)].map(|(index_bits, bits, count)| Part {
+        index_bits,
+        width: Width::of(bits),
+        count,
+    });
+    let choices =
+        parts.map(|p| (0..p.count).map(|i| (i * 5 % (1 << p.index_bits)) as u8).collect::<Vec<_>>());
+    let message =
+        |part: usize, i: usize, j: usize| parts[part].width.reduce((part * 1000 + i * 31 + j) as u64);
+    for params in [Params::CRYPTFLOW2, IKNP] {
+        both_ways(
+            params,
+            |s| {
+                s.one_of_n_send_all(&parts, |part, i, table| {
+                    table.iter_mut().enumerate().for_each(|(j, m)| *m = message(part, i, j));
+                })
+            },
+            |s| s.one_of_n_receive_all(&parts, &choices.each_ref().map(Vec::as_slice)),
+            |(), got| {
+                for (part, got) in got.iter().enumerate() {
+                    let chosen = choices[part].iter().enumerate();
+                    assert!(chosen.map(|(i, &c)| message(part, i, c.into())).eq(got.iter().copied()));
+                }
+            },
+            |sender| params.one_of_n_cost_all(sender, &parts),
+        );
+        assert_eq!(params.one_of_n_cost_all(Role::P0, &parts).rounds(), 1);
     }
 }

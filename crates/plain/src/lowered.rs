@@ -46,7 +46,7 @@ pub fn evaluate_output(net: &Lowered, input: &RingVec) -> Result<RingVec, Error>
 ///
 /// ```
 /// use copriv_ring::{RingVec, Width};
-/// let logits = RingVec::from_signed(Width::of(8), &[-128, 3, -1, 3]);
+/// let logits = RingVec::from_signed(Width::of(8), &[-100, 3, -1, 3]);
 /// assert_eq!(copriv_plain::argmax(&logits), Some(1));
 /// ```
 pub fn argmax(values: &RingVec) -> Option<usize> {

@@ -1,6 +1,6 @@
 use copriv_bits::{BitVec, Block};
 use copriv_channel::{Channel, Cost};
-use copriv_ot::one_of_n::{self, OneOfNBackend, OneOfNReceiver, OneOfNSender};
+use copriv_ot::one_of_n::{self, OneOfNBackend, OneOfNReceiver, OneOfNSender, Part};
 use copriv_ot::triple::{self, BitTriples};
 use copriv_ot::{RcotBackend, RcotReceiver, RcotSender, cot};
 use copriv_prg::Prg;
@@ -60,10 +60,9 @@ impl Session {
         index_bits: u32,
         width: Width,
         count: usize,
-        table: impl FnMut(usize, &mut [u64]),
+        mut table: impl FnMut(usize, &mut [u64]),
     ) -> Result<()> {
-        let Self { channel, rcot_sender, one_of_n_sender, .. } = self;
-        one_of_n_sender.send(channel, rcot_sender.as_mut(), index_bits, width, count, table)
+        self.one_of_n_send_all(&[Part { index_bits, width, count }], |_, i, messages| table(i, messages))
     }
 
     /// The receiver's side of [`one_of_n_send`](Self::one_of_n_send).
@@ -71,8 +70,31 @@ impl Session {
     /// # Errors
     /// When the connection fails or the peer sends something else.
     pub fn one_of_n_receive(&mut self, index_bits: u32, width: Width, choices: &[u8]) -> Result<Vec<u64>> {
+        let part = Part { index_bits, width, count: choices.len() };
+        Ok(self.one_of_n_receive_all(&[part], &[choices])?.pop().unwrap_or_default())
+    }
+
+    /// 1-of-N OTs of several shapes in one round, this party the sender: `table(part, i, messages)` writes the messages of
+    /// OT i of that part.
+    ///
+    /// # Errors
+    /// When the connection fails or the peer sends something else.
+    pub fn one_of_n_send_all(
+        &mut self,
+        parts: &[Part],
+        table: impl FnMut(usize, usize, &mut [u64]),
+    ) -> Result<()> {
+        let Self { channel, rcot_sender, one_of_n_sender, .. } = self;
+        one_of_n_sender.send(channel, rcot_sender.as_mut(), parts, table)
+    }
+
+    /// The receiver's side of [`one_of_n_send_all`](Self::one_of_n_send_all): the chosen messages of each part.
+    ///
+    /// # Errors
+    /// When the connection fails or the peer sends something else.
+    pub fn one_of_n_receive_all(&mut self, parts: &[Part], choices: &[&[u8]]) -> Result<Vec<Vec<u64>>> {
         let Self { channel, rcot_receiver, one_of_n_receiver, .. } = self;
-        one_of_n_receiver.receive(channel, rcot_receiver.as_mut(), index_bits, width, choices)
+        one_of_n_receiver.receive(channel, rcot_receiver.as_mut(), parts, choices)
     }
 
     /// `count` bit triples, P0 the OT sender.
@@ -111,7 +133,12 @@ impl Session {
 impl Params {
     /// The cost of [`Session::one_of_n_send`].
     pub fn one_of_n_cost(&self, sender: Role, count: usize, index_bits: u32, width: Width) -> Cost {
-        one_of_n::cost(self.one_of_n, self.rcot, sender, count, index_bits, width)
+        self.one_of_n_cost_all(sender, &[Part { index_bits, width, count }])
+    }
+
+    /// The cost of [`Session::one_of_n_send_all`].
+    pub fn one_of_n_cost_all(&self, sender: Role, parts: &[Part]) -> Cost {
+        one_of_n::cost(self.one_of_n, self.rcot, sender, parts)
     }
 
     /// The cost of [`Session::bit_triples`].
