@@ -63,6 +63,7 @@ impl BitVec {
     ///
     /// # Panics
     /// When `i` is not below `len`.
+    #[inline]
     pub fn get(&self, i: usize) -> bool {
         self.bit(i) == 1
     }
@@ -71,6 +72,7 @@ impl BitVec {
     ///
     /// # Panics
     /// When `i` is not below `len`.
+    #[inline]
     pub fn bit(&self, i: usize) -> u64 {
         assert!(i < self.len, "bit index out of range");
         self.words[i / 64] >> (i % 64) & 1

@@ -298,12 +298,14 @@ fn compare_by_tables(
                 None => triples.write_table(i, table), // (3)
                 Some(leaf) => {
                     let (a, (lt, eq)) = (u64::from(digits[part][i]), &shares[part]);
+                    let lt = lt.bit(i);
                     for (c, entry) in (0u64..).zip(table.iter_mut()) {
-                        *entry = lt.bit(i) ^ a.wrapping_sub(c) >> 63; // (1)
+                        *entry = lt ^ a.wrapping_sub(c) >> 63; // (1)
                     }
                     if leaf.eq {
+                        let eq = eq.bit(i);
                         for (c, entry) in (0u64..).zip(table) {
-                            *entry |= (eq.bit(i) ^ (a ^ c).wrapping_sub(1) >> 63) << 1; // (1)
+                            *entry |= (eq ^ (a ^ c).wrapping_sub(1) >> 63) << 1; // (1)
                         }
                     }
                 }
