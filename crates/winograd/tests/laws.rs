@@ -152,6 +152,18 @@ proptest! {
     }
 
     #[test]
+    fn norms_bound_the_inputs((plan, _, c) in case(), seed: u64) {
+        let width = Width::of(12);
+        let map: Vec<i64> = words(width, seed, shape(&plan, 1, c).map).iter().map(|&x| width.to_signed(x)).collect();
+        let largest = map.iter().map(|x| x.unsigned_abs()).max().unwrap();
+        let v = plan.inputs(&Integers, c, &map);
+        for (p, position) in plan.positions().iter().enumerate() {
+            let v = &v[plan.input_range(p, c)];
+            prop_assert!(v.iter().all(|v| v.unsigned_abs() <= position.input_norm * largest));
+        }
+    }
+
+    #[test]
     fn norms_are_attained(rows in tiling(), cols in tiling()) {
         let plan = Plan::new(rows.clone(), cols.clone());
         let mut p = 0;
@@ -167,6 +179,20 @@ proptest! {
             }
         }
         prop_assert_eq!(p, plan.positions().len());
+    }
+
+    /// Against all covers by at most three sizes.
+    #[test]
+    fn no_cover_has_fewer_products(size in 1usize..=40, sizes in prop::array::uniform3(1usize..=6)) {
+        let tiling = Tiling::new(Axis { size, kernel: 3, stride: 1, before: 1, after: 1 }, &sizes).unwrap();
+        let all = |m: usize| 0..=size.div_ceil(m);
+        let covers = all(sizes[0]).flat_map(|a| all(sizes[1]).flat_map(move |b| all(sizes[2]).map(move |c| [a, b, c])));
+        let least = covers
+            .map(|counts| counts.iter().zip(sizes).map(|(n, m)| (n * m, n * (m + 2))).fold((0, 0), |s, t| (s.0 + t.0, s.1 + t.1)))
+            .filter(|&(outputs, _)| outputs >= size)
+            .map(|(_, products)| products)
+            .min();
+        prop_assert_eq!(Some(tiling.products()), least);
     }
 
     #[test]
