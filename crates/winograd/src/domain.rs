@@ -1,0 +1,86 @@
+//! The numbers a transform works on.
+
+use copriv_ring::Width;
+
+use crate::ratio::Ratio;
+
+/// Numbers that the linear maps of this crate act on. All methods compute in the domain: a sum may leave the canonical
+/// range until [`Domain::canonical`] brings it back.
+pub trait Domain {
+    /// One number; the default is zero.
+    type Word: Copy + Default;
+
+    /// The coefficient as a number of the domain. Its denominator is odd, as in every [`crate::Transform`]; a ring may
+    /// panic on an even one.
+    fn coefficient(&self, value: Ratio) -> Self::Word;
+
+    /// `sum + a·b`.
+    fn multiply_add(&self, sum: Self::Word, a: Self::Word, b: Self::Word) -> Self::Word;
+
+    /// The canonical form of a sum.
+    fn canonical(&self, sum: Self::Word) -> Self::Word;
+}
+
+/// Z_{2^l}, in canonical words below 2^l. A transform acts on a share exactly as on the value.
+#[derive(Clone, Copy, Debug)]
+pub struct Ring(pub Width);
+
+impl Domain for Ring {
+    type Word = u64;
+
+    fn coefficient(&self, value: Ratio) -> u64 {
+        residue(value)
+    }
+
+    fn multiply_add(&self, sum: u64, a: u64, b: u64) -> u64 {
+        sum.wrapping_add(a.wrapping_mul(b))
+    }
+
+    fn canonical(&self, sum: u64) -> u64 {
+        self.0.reduce(sum)
+    }
+}
+
+/// Plain signed integers: Z_{2^64} read as signed, so a result is exact wherever it fits an `i64`, whatever the sums between.
+#[derive(Clone, Copy, Debug)]
+pub struct Integers;
+
+impl Domain for Integers {
+    type Word = i64;
+
+    fn coefficient(&self, value: Ratio) -> i64 {
+        residue(value) as i64
+    }
+
+    fn multiply_add(&self, sum: i64, a: i64, b: i64) -> i64 {
+        sum.wrapping_add(a.wrapping_mul(b))
+    }
+
+    fn canonical(&self, sum: i64) -> i64 {
+        sum
+    }
+}
+
+/// Floating point, with its rounding.
+#[derive(Clone, Copy, Debug)]
+pub struct Reals;
+
+impl Domain for Reals {
+    type Word = f64;
+
+    fn coefficient(&self, value: Ratio) -> f64 {
+        value.to_f64()
+    }
+
+    fn multiply_add(&self, sum: f64, a: f64, b: f64) -> f64 {
+        sum + a * b
+    }
+
+    fn canonical(&self, sum: f64) -> f64 {
+        sum
+    }
+}
+
+fn residue(value: Ratio) -> u64 {
+    value.residue().expect("coefficients of a transform have odd denominators")
+}
