@@ -16,12 +16,14 @@
 //! | 4    | neighbours (h, l): open the operands' masks    | ↔    | neighbours (h, l)                   |
 //! | 5    | `lt = lt_h ⊕ eq_h ∧ lt_l`, `eq = eq_h ∧ eq_l`  |      | the same                            |
 //!
-//! From KK13 the triples of step 3 are made in the same round as step 1. Steps 4 and 5 once for each level of a balanced tree. What contains the lowest digit has no eq. The
-//! part above k is a tree of its own until the part below is one node, which then becomes its lowest.
+//! From KK13 the triples of step 3 are made in the same round as step 1. Steps 4 and 5 once for each level of a balanced
+//! tree. What contains the lowest digit has no eq. The part above k is a tree of its own until the part below is one node,
+//! which then becomes its lowest.
 //!
 //! # Cost
 //! [`cost`], [`cost_low`]: a 1-of-2^m OT on two bits a digit, on one bit for the lowest; one AND for each lt and eq of the
-//! tree. Batches of [`BATCH`] comparisons one after the other, so that memory stays bounded.
+//! tree; a round for the digits and one for each level, one more for one-bit digits and for triples from RCOTs. Batches of
+//! [`BATCH`] comparisons one after the other, so that memory stays bounded.
 //!
 //! # Security
 //! r and e are uniform, so the digits' OTs give shares; the tree is made of ANDs on shares.
