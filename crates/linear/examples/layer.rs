@@ -7,7 +7,7 @@
 
 use copriv_bits::Block;
 use copriv_channel::{Channel, Tcp};
-use copriv_linear::{Chooser, Conv2d, Padding, conv2d, conv2d_cost};
+use copriv_linear::{Chooser, Conv2d, Direct, Kernels, LinearLayer, Padding, Producer, conv2d};
 use copriv_prg::Prg;
 use copriv_ring::{RingVec, Width};
 use copriv_session::{Params, Session};
@@ -61,8 +61,9 @@ fn party(role: Role, stream: TcpStream, args: &[String]) -> Result<(), Box<dyn E
         Params::CRYPTFLOW2,
     )?;
     let (before, start, [user, system]) = (s.channel.traffic(), Instant::now(), cpu()?);
-    let weights = (role == Role::P0).then(|| weights.words());
-    let y = conv2d(&mut s, &conv, chooser, weights, None, &x)?;
+    let kernels = (role == Role::P0).then(|| Kernels { weights: weights.words(), bias: None });
+    let producer = Direct::new(LinearLayer::new(conv, width), chooser);
+    let y = conv2d(&mut s, &producer, kernels, &x)?;
     let (traffic, seconds) = (s.channel.traffic().since(before), start.elapsed().as_secs_f64());
     let [user, system] = cpu().map(|[u, s]| [u - user, s - system])?;
     let products = conv.weights_len() * y.len() / out_channels;
@@ -70,7 +71,7 @@ fn party(role: Role, stream: TcpStream, args: &[String]) -> Result<(), Box<dyn E
         "{role:?}: {} bytes (predicted {}), {seconds:.2} s, CPU {user:.2} user + {system:.2} system s, {:.1} M products/s \
          of CPU, peak {} MiB",
         traffic.sent + traffic.received,
-        conv2d_cost(s.params.rcot, &conv, width, chooser).bytes(),
+        producer.cost(s.params.rcot).bytes(),
         products as f64 / (user + system) / 1e6,
         peak_memory()? >> 20,
     );

@@ -1,7 +1,8 @@
 //! Matrix products and convolutions over secret shares, by oblivious transfer.
 //!
-//! [`product`] is the protocol: shares of W·X for P0's W and P1's X. [`conv2d`] and [`fully_connected`] put it under a
-//! layer of a network: P0 holds the weights, the input is shared, so are the outputs.
+//! [`product`] is the protocol: shares of W·X for P0's W and P1's X. A [`Producer`] puts it under a layer of a network, as one
+//! product ([`Direct`]) or as one for each tile position ([`Winograd`]). [`conv2d`] runs a layer on a shared input at once;
+//! [`prepare`] and [`conv2d_prepared`] in two phases, of which the second is one message.
 //!
 //! ```
 //! use copriv_linear::{Conv2d, Padding};
@@ -17,11 +18,19 @@
 //! assert_eq!((conv.output(), conv.output_len()), ((4, 4), 128 * 16));
 //! ```
 
+pub mod candidates;
 mod conv;
+mod direct;
+mod layer;
 pub mod product;
+mod winograd;
 
-pub use conv::{Conv2d, Padding, Roles, conv2d, conv2d_cost, fully_connected, fully_connected_cost};
+pub use candidates::candidates;
+pub use conv::{Conv2d, Padding};
+pub use direct::{Direct, Roles};
+pub use layer::{Kernels, LinearLayer, Prepared, Producer, conv2d, conv2d_prepared, online_cost, prepare};
 pub use product::{Chooser, Product};
+pub use winograd::{Precision, Winograd};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -2,14 +2,17 @@
 
 use copriv_bits::Block;
 use copriv_linear::product::{self, matmul, outer_products};
-use copriv_linear::{Chooser, Conv2d, Padding, Product, Roles};
-use copriv_linear::{conv2d, conv2d_cost, fully_connected, fully_connected_cost};
+use copriv_linear::{
+    Chooser, Conv2d, Direct, Kernels, LinearLayer, Padding, Precision, Prepared, Product, Roles,
+};
+use copriv_linear::{Producer, candidates, conv2d, conv2d_prepared, online_cost, prepare};
 use copriv_ot::RcotBackend;
 use copriv_prg::Prg;
 use copriv_ring::{RingVec, Width};
 use copriv_session::Params;
 use copriv_share::Arithmetic;
 use copriv_testkit::run_pair;
+use copriv_wire::Role;
 use proptest::prelude::*;
 
 fn prg(seed: u64) -> Prg {
@@ -90,19 +93,51 @@ fn check_conv(params: Params, conv: &Conv2d, width: Width, roles: Roles, seed: u
         Roles::Fixed(Chooser::Weights { bits }) | Roles::Halves { bits } => bits,
         Roles::Fixed(Chooser::Activations) => width.bits(),
     };
+    for headroom in [0, width.bits() - 1, width.bits() / 2] {
+        check_producer(params, &Direct::new(LinearLayer { conv: *conv, width, headroom }, roles), bits, seed);
+    }
+}
+
+/// At once and in two phases, through bytes: 2^h times the definition, at the predicted cost.
+fn check_producer(params: Params, producer: &dyn Producer, bits: u32, seed: u64) {
+    let &LinearLayer { conv, width, headroom } = producer.layer();
     let weights = signed(seed, width, bits, conv.weights_len());
     let bias = signed(seed ^ 1, width, width.bits(), conv.out_channels);
     let shares = [2, 3].map(|i| prg(seed ^ i).ring(width, conv.input_len()));
     let [x0, x1] = shares.each_ref().map(|x| Arithmetic::new(x.clone()));
+    let kernels = Kernels { weights: &weights, bias: Some(&bias) };
+    let x = &shares[0] + &shares[1];
+    let mut want = naive_conv(&conv, width, &weights, &vec![0; bias.len()], x.words());
+    let map = want.len() / bias.len();
+    for (map, bias) in want.chunks_exact_mut(map).zip(&bias) {
+        map.iter_mut().for_each(|y| *y = width.reduce((*y << headroom).wrapping_add(*bias)));
+    }
+
     let out = run_pair(
         params,
         seed,
-        |s| conv2d(s, conv, roles, Some(&weights), Some(&bias), &x0),
-        |s| conv2d(s, conv, roles, None, None, &x1),
+        |s| conv2d(s, producer, Some(kernels), &x0),
+        |s| conv2d(s, producer, None, &x1),
     );
-    out.assert_cost(conv2d_cost(params.rcot, conv, width, roles));
-    let x = &shares[0] + &shares[1];
-    assert_eq!((&out.p0 + &out.p1).own().words(), naive_conv(conv, width, &weights, &bias, x.words()));
+    out.assert_cost(producer.cost(params.rcot));
+    assert!((&out.p0 + &out.p1).own().words() == want, "{producer:?}");
+
+    let halves =
+        run_pair(params, seed, |s| prepare(s, producer, Some(&weights)), |s| prepare(s, producer, None));
+    halves.assert_cost(producer.cost(params.rcot));
+    let bytes = [halves.p0.to_bytes(), halves.p1.to_bytes()];
+    let prepared = |role: Role| Prepared::from_bytes(producer.layer(), role, &bytes[role.index()]);
+    for role in [Role::P0, Role::P1] {
+        assert!(Prepared::from_bytes(producer.layer(), role, &bytes[role.index()][1..]).is_err());
+    }
+    let out = run_pair(
+        params,
+        seed,
+        |s| conv2d_prepared(s, producer.layer(), prepared(Role::P0)?, Some(kernels), &x0),
+        |s| conv2d_prepared(s, producer.layer(), prepared(Role::P1)?, None, &x1),
+    );
+    out.assert_cost(online_cost(producer.layer()));
+    assert!((&out.p0 + &out.p1).own().words() == want, "{producer:?}, prepared");
 }
 
 fn widths() -> impl Strategy<Value = Width> {
@@ -170,23 +205,67 @@ proptest! {
     #[test]
     fn fully_connected_layers_are_the_definition(
         (inputs, outputs) in (1usize..70, 1usize..12),
-        (width, chooser) in widths().prop_flat_map(|w| (Just(w), choosers(w))),
+        (width, roles) in widths().prop_flat_map(|w| (Just(w), roles(w))),
         seed: u64,
     ) {
-        let bits = if let Chooser::Weights { bits } = chooser { bits } else { width.bits() };
-        let weights = signed(seed, width, bits, inputs * outputs);
-        let [x0, x1] = [2, 3].map(|i| Arithmetic::new(prg(seed ^ i).ring(width, inputs)));
-        let out = run_pair(
-            Params::IDEAL,
-            seed,
-            |s| fully_connected(s, outputs, chooser, Some(&weights), None, &x0),
-            |s| fully_connected(s, outputs, chooser, None, None, &x1),
-        );
-        out.assert_cost(fully_connected_cost(RcotBackend::Ideal, inputs, outputs, width, chooser));
-        let p = Product { groups: 1, rows: outputs, inner: inputs, cols: 1, width, chooser };
-        let sum = &out.p0 + &out.p1;
-        prop_assert_eq!(sum.own().words(), naive_product(&p, &weights, (&x0 + &x1).own().words()));
+        check_conv(Params::IDEAL, &Conv2d::fully_connected(inputs, outputs), width, roles, seed);
     }
+
+    /// Winograd = direct = the definition, whatever the shape, with weights at the extremes.
+    #[test]
+    fn every_candidate_is_the_definition(
+        conv in convs(),
+        width in widths(),
+        (bits, headroom) in (1u32..=20, 0u32..8),
+        full in prop::bool::weighted(0.2),
+        iknp in prop::bool::weighted(0.1),
+        seed: u64,
+    ) {
+        let params = if iknp { Params::CRYPTFLOW2 } else { Params::IDEAL };
+        let bits = if full { width.bits() } else { bits.min(width.bits()) };
+        let precision = if full { Precision::Full } else { Precision::Narrow { weight_bits: bits } };
+        let layer = LinearLayer { conv, width, headroom: headroom.min(width.bits() - 1) };
+        for producer in candidates(&layer, SIZES, precision, params.rcot) {
+            check_producer(params, producer.as_ref(), bits, seed);
+        }
+    }
+}
+
+/// Tile sizes that a planner would try.
+const SIZES: &[&[usize]] = &[&[2], &[4], &[2, 4], &[6, 3]];
+
+#[test]
+fn winograd_layers_of_real_size() {
+    let conv = |channels, out_channels, size, stride| Conv2d {
+        in_channels: channels,
+        out_channels,
+        groups: 1,
+        input: (size, size),
+        kernel: (3, 3),
+        stride: (stride, stride),
+        padding: Padding::even(1),
+    };
+    for (conv, headroom) in [(conv(16, 16, 32, 1), 2), (conv(3, 16, 33, 1), 6), (conv(16, 32, 16, 2), 2)] {
+        let layer = LinearLayer { conv, width: Width::of(41), headroom };
+        for precision in [Precision::Full, Precision::Narrow { weight_bits: 13 }] {
+            let bits = if precision == Precision::Full { 41 } else { 13 };
+            let all = candidates(&layer, SIZES, precision, RcotBackend::Iknp);
+            let cheapest = all.iter().min_by_key(|p| p.cost(RcotBackend::Iknp).bytes());
+            let cheapest = cheapest.expect("there is a way");
+            assert!(cheapest.describe().starts_with("F("), "{}", cheapest.describe());
+            check_producer(Params::CRYPTFLOW2, cheapest.as_ref(), bits, 9);
+        }
+    }
+}
+
+#[test]
+fn a_tiling_with_too_large_a_factor_is_no_candidate() {
+    let conv = Conv2d { kernel: (3, 3), padding: Padding::even(1), ..Conv2d::fully_connected(4, 4) };
+    let count = |headroom| {
+        let layer = LinearLayer { conv: Conv2d { input: (8, 8), ..conv }, width: Width::of(41), headroom };
+        candidates(&layer, &[&[2], &[6]], Precision::Full, RcotBackend::Iknp).len()
+    };
+    assert_eq!([0, 1, 2, 5, 6].map(count), [2, 2, 3, 3, 4]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Predicted bytes against those counted from the original implementation of CrypTFlow2 (SCI, IKNP, one thread: the
 //! activations choose; two threads: one half of the inner dimension each way), l = 41.
 
-use copriv_linear::{Chooser, Conv2d, Padding, Roles, conv2d_cost};
+use copriv_linear::{Chooser, Conv2d, Direct, LinearLayer, Padding, Producer, Roles};
 use copriv_ot::RcotBackend;
 use copriv_ring::Width;
 
@@ -32,7 +32,8 @@ fn bytes_are_those_of_the_original() {
             stride: (stride, stride),
             padding: Padding::even(kernel / 2),
         };
-        let bytes = |roles: Roles| conv2d_cost(RcotBackend::Iknp, &conv, width, roles).bytes() as f64;
+        let layer = LinearLayer::new(conv, width);
+        let bytes = |roles: Roles| Direct::new(layer, roles).cost(RcotBackend::Iknp).bytes() as f64;
         let close = |got: f64, want: u64| {
             let ratio = got / want as f64;
             assert!((ratio - 1.0).abs() < 0.005, "{conv:?}: {got} bytes, {ratio} of {want}");

@@ -2,13 +2,16 @@
 //! with COPRIV_BLESS=1, which writes the digests anew, and say in the change log what changed.
 
 use copriv_bits::Block;
-use copriv_linear::{Chooser, Conv2d, Padding, conv2d, fully_connected};
+use copriv_linear::{Chooser, Conv2d, Direct, Kernels, LinearLayer, Padding, Precision, Producer};
+use copriv_linear::{candidates, conv2d, conv2d_prepared, prepare};
+use copriv_ot::RcotBackend;
 use copriv_prg::Prg;
 use copriv_ring::{RingVec, Width};
 use copriv_session::{Params, Session};
 use copriv_share::Arithmetic;
 use copriv_testkit::check_wire;
 use copriv_wire::{Result, Role};
+use std::sync::Arc;
 
 type Body = fn(&mut Session) -> Result<()>;
 
@@ -33,16 +36,51 @@ fn convolution(s: &mut Session, chooser: Chooser) -> Result<()> {
         padding: Padding { top: 1, left: 0, bottom: 2, right: 1 },
     };
     let (x, weights) = operands(s, conv.input_len(), conv.weights_len());
-    conv2d(s, &conv, chooser, weights.as_deref(), None, &x).map(drop)
+    let kernels = weights.as_deref().map(|weights| Kernels { weights, bias: None });
+    conv2d(s, &Direct::new(LinearLayer::new(conv, WIDTH), chooser), kernels, &x).map(drop)
 }
 
-const PROTOCOLS: [(&str, Params, Body); 4] = [
+fn winograd() -> impl Iterator<Item = Arc<dyn Producer>> {
+    let conv = Conv2d {
+        in_channels: 6,
+        out_channels: 8,
+        groups: 2,
+        input: (7, 6),
+        kernel: (3, 3),
+        stride: (1, 1),
+        padding: Padding::even(1),
+    };
+    let layer = LinearLayer { conv, width: WIDTH, headroom: 2 };
+    let all = candidates(&layer, &[&[2], &[4, 2]], Precision::Narrow { weight_bits: 7 }, RcotBackend::Iknp);
+    all.into_iter().skip(2)
+}
+
+const PROTOCOLS: [(&str, Params, Body); 6] = [
     ("convolution, activations choose", Params::CRYPTFLOW2, |s| convolution(s, Chooser::Activations)),
     ("convolution, weights choose", Params::CRYPTFLOW2, |s| convolution(s, Chooser::Weights { bits: 41 })),
     ("convolution, narrow weights choose", Params::IDEAL, |s| convolution(s, Chooser::Weights { bits: 7 })),
     ("fully connected", Params::IDEAL, |s| {
         let (x, weights) = operands(s, 100, 1000);
-        fully_connected(s, 10, Chooser::Activations, weights.as_deref(), None, &x).map(drop)
+        let kernels = weights.as_deref().map(|weights| Kernels { weights, bias: None });
+        let layer = LinearLayer::new(Conv2d::fully_connected(100, 10), WIDTH);
+        conv2d(s, &Direct::new(layer, Chooser::Activations), kernels, &x).map(drop)
+    }),
+    ("winograd convolutions", Params::CRYPTFLOW2, |s| {
+        winograd().try_for_each(|producer| {
+            let conv = &producer.layer().conv;
+            let (x, weights) = operands(s, conv.input_len(), conv.weights_len());
+            let kernels = weights.as_deref().map(|weights| Kernels { weights, bias: None });
+            conv2d(s, producer.as_ref(), kernels, &x).map(drop)
+        })
+    }),
+    ("winograd convolutions in two phases", Params::IDEAL, |s| {
+        winograd().try_for_each(|producer| {
+            let conv = &producer.layer().conv;
+            let (x, weights) = operands(s, conv.input_len(), conv.weights_len());
+            let kernels = weights.as_deref().map(|weights| Kernels { weights, bias: None });
+            let prepared = prepare(s, producer.as_ref(), weights.as_deref())?;
+            conv2d_prepared(s, producer.layer(), prepared, kernels, &x).map(drop)
+        })
     }),
 ];
 

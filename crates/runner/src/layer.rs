@@ -4,7 +4,7 @@ use crate::report::Recorder;
 use crate::{Error, Output, Progress, Report, Reveal, Suite};
 use copriv_channel::Cost;
 use copriv_ir::{Architecture, ConvGeometry, Layer, LayerOp, LayerWeights, Shape, Window};
-use copriv_linear::{Conv2d, Padding, conv2d_cost};
+use copriv_linear::{Conv2d, Direct, Kernels, LinearLayer, Padding, Producer};
 use copriv_nonlinear::{Sign, Windows, argmax, avgpool, clip, maxpool, relu, truncate};
 use copriv_ring::Width;
 use copriv_session::Session;
@@ -114,7 +114,7 @@ impl Step {
         };
         let n = layer.shape.len();
         let input = || layer.inputs.first().map_or(layer.shape, |&i| architecture.layers[i].shape);
-        let product = |conv| conv2d_cost(params.rcot, &conv, width, suite.roles(width));
+        let product = |conv| Direct::new(LinearLayer::new(conv, width), suite.roles(width)).cost(params.rcot);
         match layer.op {
             LayerOp::Input | LayerOp::Add | LayerOp::Concat | LayerOp::Flatten => Cost::ZERO,
             LayerOp::Conv(geometry) => product(conv2d(&geometry, input())),
@@ -228,8 +228,9 @@ impl Execution<'_> {
         x: &Arithmetic,
     ) -> Result<Arithmetic, Error> {
         let secrets = self.secrets.and_then(|secrets| secrets[index].as_ref());
-        let (weights, bias) = (secrets.map(|w| w.matrix.as_slice()), secrets.map(|w| w.bias.as_slice()));
-        Ok(copriv_linear::conv2d(s, conv, self.suite.roles(x.width()), weights, bias, x)?)
+        let kernels = secrets.map(|w| Kernels { weights: &w.matrix, bias: Some(&w.bias) });
+        let producer = Direct::new(LinearLayer::new(*conv, x.width()), self.suite.roles(x.width()));
+        Ok(copriv_linear::conv2d(s, &producer, kernels, x)?)
     }
 }
 

@@ -1,0 +1,45 @@
+//! The ways a layer can be produced, for a planner to choose from.
+
+use crate::direct::Direct;
+use crate::layer::{LinearLayer, Producer};
+use crate::product::Chooser;
+use crate::winograd::{Precision, Winograd};
+use copriv_ot::RcotBackend;
+use copriv_winograd::{Plan, Tiling};
+use std::sync::Arc;
+
+/// Tile sizes that are tried together along a dimension: of each set the cover with the fewest products.
+pub type TileSizes<'a> = &'a [&'a [usize]];
+
+/// The tilings of a layer's two dimensions; none where the kernel is a single weight. Sizes for which there is no transform
+/// are left out.
+pub fn tilings(layer: &LinearLayer, sizes: TileSizes) -> Vec<Plan> {
+    if layer.conv.kernel == (1, 1) {
+        return Vec::new();
+    }
+    let [rows, cols] = layer.conv.axes();
+    let plan = |sizes: &&[usize]| {
+        let tiling = |axis| Tiling::new(axis, sizes).ok();
+        Some(Plan::new(tiling(rows)?, tiling(cols)?))
+    };
+    sizes.iter().filter_map(plan).collect()
+}
+
+/// Every way to produce `layer` by OT: either party's bits choosing in the direct product, and the tilings of `sizes` that
+/// leave at most the layer's factor 2^h.
+pub fn candidates(
+    layer: &LinearLayer,
+    sizes: TileSizes,
+    precision: Precision,
+    rcot: RcotBackend,
+) -> Vec<Arc<dyn Producer>> {
+    let bits = match precision {
+        Precision::Full => layer.width.bits(),
+        Precision::Narrow { weight_bits } => weight_bits,
+    };
+    let direct =
+        [Chooser::Weights { bits }, Chooser::Activations].map(|c| Arc::new(Direct::new(*layer, c)) as _);
+    let tiled =
+        tilings(layer, sizes).into_iter().filter_map(|plan| Winograd::new(*layer, plan, precision, rcot));
+    direct.into_iter().chain(tiled.map(|w| Arc::new(w) as _)).collect()
+}
