@@ -3,7 +3,7 @@ use std::iter::Sum;
 use std::ops::Add;
 
 /// What a protocol puts on the wire: bytes each way, rounds of each party, and one-way delays on the
-/// critical path. `a + b` is a followed by b, in this order: it is associative, not commutative, because
+/// critical path; and the random correlated OTs it draws, whether they cost bytes or not. `a + b` is a followed by b, in this order: it is associative, not commutative, because
 /// whether b's first receive is a wait after sending depends on how a ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Cost {
@@ -12,6 +12,8 @@ pub struct Cost {
     /// `delay[to][from]`: how many one-way delays lie at most between the start at `from` and the end at `to`
     /// (a matrix of the max-plus semiring; `NEVER` where nothing flows).
     delay: [[i64; 2]; 2],
+    /// Random correlated OTs, by their sender.
+    rcots: [u64; 2],
 }
 
 /// A party's own sequence of sends and receives, as far as rounds need it.
@@ -51,11 +53,12 @@ impl Default for Cost {
 }
 
 impl Cost {
-    /// Nothing is sent.
+    /// Nothing is sent or drawn.
     pub const ZERO: Self = Self {
         sent: [0; 2],
         waits: [Waits { rounds: 0, starts_receiving: false, ends_sending: false, acts: false }; 2],
         delay: [[0, NEVER], [NEVER, 0]],
+        rcots: [0; 2],
     };
 
     /// One message from `from`: `count` elements of `width` bits (1 for bits, 128 for blocks, 8 for bytes).
@@ -68,6 +71,13 @@ impl Cost {
         cost
     }
 
+    /// `count` random correlated OTs of `sender`, as such: the messages that make them are counted apart.
+    pub fn rcots(sender: Role, count: usize) -> Self {
+        let mut cost = Self::ZERO;
+        cost.rcots[sender.index()] = count as u64;
+        cost
+    }
+
     /// Both parties send the same shape, then both receive.
     pub fn exchange(count: usize, width: u32) -> Self {
         Self::message(Role::P0, count, width).beside(Self::message(Role::P1, count, width))
@@ -75,16 +85,15 @@ impl Cost {
 
     /// Both parties send what `self` and `other` say (each one-way, in opposite directions), then both receive.
     pub fn beside(self, other: Self) -> Self {
-        if self == Self::ZERO {
-            return other;
-        } else if other == Self::ZERO {
-            return self;
+        if self.is_silent() || other.is_silent() {
+            return self + other;
         }
         let exchanged = Waits { rounds: 1, starts_receiving: false, ends_sending: false, acts: true };
         Self {
             sent: [0, 1].map(|p| self.sent[p] + other.sent[p]),
             waits: [exchanged; 2],
             delay: [0, 1].map(|to| [0, 1].map(|from| self.delay[to][from].max(other.delay[to][from]))),
+            rcots: [0, 1].map(|p| self.rcots[p] + other.rcots[p]),
         }
     }
 
@@ -92,11 +101,12 @@ impl Cost {
     /// messages of the total `reply`, while further requests are on their way; only the last replies
     /// are waited for ([`Channel::pipelined`](crate::Channel::pipelined)).
     pub fn pipeline(lead: Role, request: Self, reply: Self) -> Self {
-        if request == Self::ZERO || reply == Self::ZERO {
+        if request.is_silent() || reply.is_silent() {
             return request + reply;
         }
         let mut cost = Self::message(lead, 0, 1) + Self::message(lead.peer(), 0, 1);
         cost.sent = [0, 1].map(|p| request.sent[p] + reply.sent[p]);
+        cost.rcots = [0, 1].map(|p| request.rcots[p] + reply.rcots[p]);
         cost
     }
 
@@ -111,6 +121,16 @@ impl Cost {
             times >>= 1;
         }
         result
+    }
+
+    /// Whether no message is sent; OTs may be drawn all the same.
+    pub fn is_silent(&self) -> bool {
+        self.waits.iter().all(|waits| !waits.acts)
+    }
+
+    /// Random correlated OTs that `sender` sends.
+    pub fn rcots_from(&self, sender: Role) -> u64 {
+        self.rcots[sender.index()]
     }
 
     /// Bytes that `from` sends, headers included.
@@ -149,6 +169,7 @@ impl Add for Cost {
             sent: [0, 1].map(|p| self.sent[p] + next.sent[p]),
             waits: [0, 1].map(|p| self.waits[p].then(next.waits[p])),
             delay: [0, 1].map(|to| [0, 1].map(|from| product(to, from))),
+            rcots: [0, 1].map(|p| self.rcots[p] + next.rcots[p]),
         }
     }
 }
@@ -176,5 +197,21 @@ mod tests {
         assert_eq!(Cost::exchange(1, 1).repeat(3).rounds(), 3);
         assert_eq!(Cost::exchange(1, 1).repeat(3).delays(), 3);
         assert_eq!(ask.repeat(0), Cost::ZERO);
+    }
+
+    #[test]
+    fn ots_are_counted_and_are_no_messages() {
+        let (ots, message) = (Cost::rcots(Role::P1, 7), Cost::message(Role::P0, 3, 5));
+        assert!(ots.is_silent() && Cost::ZERO.is_silent() && !message.is_silent());
+        assert!(!Cost::message(Role::P0, 0, 1).is_silent());
+        assert_eq!((ots.bytes(), ots.rounds(), ots.delays()), (0, 0, 0));
+        let drawn = |cost: Cost| [Role::P0, Role::P1].map(|sender| cost.rcots_from(sender));
+        for both in [ots.beside(message), message.beside(ots), Cost::pipeline(Role::P0, ots, message)] {
+            assert_eq!((drawn(both), both.rounds(), both.delays()), ([0, 7], 0, 1));
+        }
+        let ask = Cost::rcots(Role::P0, 2) + Cost::message(Role::P1, 1, 1) + ots;
+        assert_eq!(drawn(Cost::pipeline(Role::P1, ask, message)), [2, 7]);
+        assert_eq!(drawn(ask.beside(message)), [2, 7]);
+        assert_eq!(drawn(ask.repeat(5)), [10, 35]);
     }
 }

@@ -187,7 +187,7 @@ fn cost_in(limits: Limits, rcot: RcotBackend, products: &[Product]) -> Cost {
             }
         }
     }
-    if reply == Cost::ZERO { Cost::ZERO } else { Cost::pipeline(sender.peer(), request, reply) }
+    Cost::pipeline(sender.peer(), request, reply)
 }
 
 fn common_sender(products: &[Product]) -> Option<Role> {

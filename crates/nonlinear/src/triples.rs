@@ -60,7 +60,7 @@ pub(crate) fn cost(params: &Params, singles: usize, pairs: usize) -> Cost {
         return params.bit_triples_cost(singles + 2 * pairs);
     }
     let [a, b] = [Role::P0, Role::P1].map(|sender| params.rcot.cost(sender, singles + pairs));
-    if a == Cost::ZERO { b } else { a.beside(b) }
+    a.beside(b)
 }
 
 impl Triples {

@@ -48,7 +48,7 @@ const CHUNK: usize = 8192;
 /// The cost of `count` OTs sent by `sender`.
 pub fn cost(sender: Role, count: usize) -> Cost {
     let message = |n: usize| if n == 0 { Cost::ZERO } else { Cost::message(sender.peer(), n, 128) };
-    message(CHUNK).repeat(count / CHUNK) + message(count % CHUNK)
+    Cost::rcots(sender, count) + message(CHUNK).repeat(count / CHUNK) + message(count % CHUNK)
 }
 
 /// The IKNP sender: the *receiver* of the base OTs.

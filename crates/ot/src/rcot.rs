@@ -73,7 +73,7 @@ impl RcotBackend {
     pub fn cost(self, sender: Role, count: usize) -> Cost {
         match self {
             Self::Iknp => iknp::cost(sender, count),
-            Self::Ideal => Cost::ZERO,
+            Self::Ideal => Cost::rcots(sender, count),
         }
     }
 
@@ -81,7 +81,7 @@ impl RcotBackend {
     pub fn cost_chosen(self, sender: Role, count: usize) -> Cost {
         match self {
             Self::Iknp => iknp::cost(sender, count),
-            Self::Ideal => Cost::message(sender.peer(), count, 1),
+            Self::Ideal => Cost::rcots(sender, count) + Cost::message(sender.peer(), count, 1),
         }
     }
 }

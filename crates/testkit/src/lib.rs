@@ -1,5 +1,6 @@
 //! What the protocol crates' tests share: two parties in one process, ideal OT, tampering, digests.
 
+mod counted;
 mod dealer;
 mod golden;
 mod pair;

@@ -1,3 +1,4 @@
+use crate::counted::counted;
 use crate::dealer;
 use copriv_bits::Block;
 use copriv_channel::{Channel, Cost, Traffic, Transport, memory};
@@ -6,6 +7,7 @@ use copriv_ot::one_of_n::{OneOfNBackend, OneOfNReceiver, OneOfNSender};
 use copriv_prg::Prg;
 use copriv_session::{Params, Session, hello};
 use copriv_wire::{Result, Role};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// What a run of two parties gave.
@@ -17,10 +19,13 @@ pub struct Outcome<A, B> {
     pub p1: B,
     /// What the channels counted, of each party.
     pub traffic: [Traffic; 2],
+    /// The RCOTs that each party drew, as sender and as receiver; `None` where the parties have no sessions.
+    pub rcots: Option<[[u64; 2]; 2]>,
 }
 
 impl<A, B> Outcome<A, B> {
-    /// Asserts that the channels counted exactly what `cost` predicts: bytes each way and each party's rounds.
+    /// Asserts that the channels counted exactly what `cost` predicts, bytes each way and each party's rounds, and
+    /// that the sessions drew the RCOTs it predicts.
     #[track_caller]
     pub fn assert_cost(&self, cost: Cost) {
         let [t0, t1] = self.traffic;
@@ -29,6 +34,11 @@ impl<A, B> Outcome<A, B> {
         assert_eq!((t0.received, t1.received), (t1.sent, t0.sent), "everything sent was received");
         assert_eq!(t0.rounds, cost.rounds_of(Role::P0), "rounds of P0");
         assert_eq!(t1.rounds, cost.rounds_of(Role::P1), "rounds of P1");
+        if let Some([[sent0, got0], [sent1, got1]]) = self.rcots {
+            assert_eq!((sent0, sent1), (got1, got0), "every RCOT has a sender and a receiver");
+            assert_eq!(sent0, cost.rcots_from(Role::P0), "RCOTs of sender P0");
+            assert_eq!(sent1, cost.rcots_from(Role::P1), "RCOTs of sender P1");
+        }
     }
 }
 
@@ -59,7 +69,7 @@ pub fn run_channels<A: Send, B: Send>(
             Ok(result) => result,
             Err(e) => std::panic::resume_unwind(e),
         };
-        Outcome { p0, p1, traffic: [t0, t1] }
+        Outcome { p0, p1, traffic: [t0, t1], rcots: None }
     })
 }
 
@@ -77,9 +87,9 @@ pub fn run_pair<A: Send, B: Send>(
     let (a, b) = memory();
     let patience = Duration::from_secs(30);
     let outcome = run_sessions(params, seed, (a.with_timeout(patience), b.with_timeout(patience)), p0, p1);
-    let Outcome { p0, p1, traffic } = outcome;
+    let Outcome { p0, p1, traffic, rcots } = outcome;
     match (p0, p1) {
-        (Ok(p0), Ok(p1)) => Outcome { p0, p1, traffic },
+        (Ok(p0), Ok(p1)) => Outcome { p0, p1, traffic, rcots },
         (p0, p1) => panic!("P0: {:?}, P1: {:?}", p0.err(), p1.err()),
     }
 }
@@ -110,22 +120,24 @@ pub fn run_sessions<A: Send, B: Send>(
     std::thread::scope(|scope| {
         let first = scope.spawn(move || run_party(party(c0), p0));
         let second = scope.spawn(move || run_party(party(c1), p1));
-        let (p0, t0) = first.join().unwrap_or_else(|e| std::panic::resume_unwind(e));
-        let (p1, t1) = second.join().unwrap_or_else(|e| std::panic::resume_unwind(e));
-        Outcome { p0, p1, traffic: [t0, t1] }
+        let (p0, t0, rcots0) = first.join().unwrap_or_else(|e| std::panic::resume_unwind(e));
+        let (p1, t1, rcots1) = second.join().unwrap_or_else(|e| std::panic::resume_unwind(e));
+        Outcome { p0, p1, traffic: [t0, t1], rcots: Some([rcots0, rcots1]) }
     })
 }
 
 fn run_party<T>(
     session: Result<Session>,
     body: impl FnOnce(&mut Session) -> Result<T>,
-) -> (Result<T>, Traffic) {
+) -> (Result<T>, Traffic, [u64; 2]) {
     match session {
-        Err(e) => (Err(e), Traffic::default()),
-        Ok(mut session) => {
+        Err(e) => (Err(e), Traffic::default(), [0; 2]),
+        Ok(session) => {
+            let (mut session, drawn) = counted(session);
             let before = session.channel.traffic();
             let result = body(&mut session);
-            (result, session.channel.traffic().since(before))
+            let rcots = drawn.map(|count| count.load(Ordering::Relaxed));
+            (result, session.channel.traffic().since(before), rcots)
         }
     }
 }
