@@ -59,8 +59,18 @@ pub enum LayerOp {
         /// At least 1; the scale shrinks by it.
         shift: u32,
     },
+    /// x * 2^bits.
+    Shift {
+        /// 1..l; the scale grows by it.
+        bits: u32,
+    },
     /// x where x >= 0, otherwise 0.
     Relu,
+    /// floor(relu(x) / 2^shift).
+    ReluTruncate {
+        /// At least 1; the scale shrinks by it.
+        shift: u32,
+    },
     /// low + relu(x - low) - relu(x - high).
     Clip {
         /// At the input's scale.
@@ -70,7 +80,8 @@ pub enum LayerOp {
     },
     /// Signed maximum over the positions of the window that lie in the map.
     MaxPool(Window),
-    /// floor(sum * multiplier / 2^shift), the sum over the window with zeros for padding.
+    /// floor(sum * multiplier / 2^shift), the sum over the window with zeros for padding. Its scale is at least
+    /// that of its input: a sum of 2^k elements is their mean at a scale greater by k.
     AvgPool {
         /// The window.
         window: Window,
@@ -101,6 +112,9 @@ pub struct ConvGeometry {
     pub out_channels: usize,
     /// Every weight fits this many bits in two's complement, 1..=l. Public.
     pub weight_bits: u32,
+    /// h, below l: the result is 2^h times the convolution, plus the bias. It is what an exact Winograd
+    /// transform leaves; the scale of the result counts it.
+    pub headroom: u32,
 }
 
 impl ConvGeometry {
@@ -138,15 +152,17 @@ impl ConvGeometry {
 }
 
 impl LayerOp {
-    /// The kind of layer: one of input, conv, linear, truncate, relu, relu6 (a clip from 0), clip, maxpool,
-    /// avgpool, add, concat, flatten.
+    /// The kind of layer: one of input, conv, linear, truncate, shift, relu, relu_truncate, relu6 (a clip from
+    /// 0), clip, maxpool, avgpool, add, concat, flatten.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Input => "input",
             Self::Conv(_) => "conv",
             Self::Linear { .. } => "linear",
             Self::Truncate { .. } => "truncate",
+            Self::Shift { .. } => "shift",
             Self::Relu => "relu",
+            Self::ReluTruncate { .. } => "relu_truncate",
             Self::Clip { low: 0, .. } => "relu6",
             Self::Clip { .. } => "clip",
             Self::MaxPool(_) => "maxpool",
@@ -181,7 +197,11 @@ impl LayerOp {
             Self::Input => return None,
             &Self::Conv(g) => Rule::Conv(g),
             &Self::Linear { inputs, outputs, .. } => Rule::Linear { inputs, outputs },
-            Self::Truncate { .. } | Self::Relu | Self::Clip { .. } => Rule::Elementwise,
+            Self::Truncate { .. }
+            | Self::Shift { .. }
+            | Self::Relu
+            | Self::ReluTruncate { .. }
+            | Self::Clip { .. } => Rule::Elementwise,
             Self::MaxPool(window) | Self::AvgPool { window, .. } => Rule::Pool(window),
             Self::Add => Rule::Add,
             Self::Concat => Rule::Concat,
@@ -247,18 +267,26 @@ impl Architecture {
         let bits = self.width.bits();
         let scale = operands.first().map_or(0, |operand| operand.frac_bits);
         let (low, high) = (i64::MIN >> (64 - bits), i64::MAX >> (64 - bits));
+        let most = i64::from(bits) - 1;
+        let at_least =
+            |least: u32| check_range("number of fraction bits", layer.frac_bits.into(), least.into(), most);
         match layer.op {
             LayerOp::Input => {}
-            LayerOp::Conv(ConvGeometry { weight_bits, .. }) | LayerOp::Linear { weight_bits, .. } => {
+            LayerOp::Conv(ConvGeometry { weight_bits, headroom, .. }) => {
                 check_range("bit width of the weights", weight_bits.into(), 1, bits.into())?;
-                check_range(
-                    "number of fraction bits",
-                    layer.frac_bits.into(),
-                    scale.into(),
-                    bits as i64 - 1,
-                )?;
+                check_range("headroom", headroom.into(), 0, most)?;
+                at_least(scale + headroom)?;
             }
-            LayerOp::Truncate { shift } => {
+            LayerOp::Linear { weight_bits, .. } => {
+                check_range("bit width of the weights", weight_bits.into(), 1, bits.into())?;
+                at_least(scale)?;
+            }
+            LayerOp::Shift { bits } => {
+                check_range("shift", bits.into(), 1, most)?;
+                at_least(scale)?;
+                check_scale(scale + bits, layer.frac_bits)?;
+            }
+            LayerOp::Truncate { shift } | LayerOp::ReluTruncate { shift } => {
                 check_range("shift", shift.into(), 1, scale.into())?;
                 check_scale(scale - shift, layer.frac_bits)?;
             }
@@ -272,8 +300,8 @@ impl Architecture {
             }
             LayerOp::AvgPool { multiplier, shift, .. } => {
                 check_range("multiplier", multiplier, 1, high)?;
-                check_range("shift", shift.into(), 0, bits as i64 - 1)?;
-                check_scale(scale, layer.frac_bits)?;
+                check_range("shift", shift.into(), 0, most)?;
+                at_least(scale)?;
             }
             LayerOp::Add | LayerOp::Concat => {
                 for operand in operands {
@@ -298,6 +326,46 @@ impl Architecture {
             }
         }
         last
+    }
+
+    /// For each layer, whether every element of its output is certainly in 0..2^{l-1}, whatever the input and
+    /// the weights are and whatever wrapped before. Of a valid architecture.
+    ///
+    /// - A ReLU gives 0 or an element of that range, and shifting it down stays there.
+    /// - The tournament of a max pool takes b + relu(a - b): of a and b in the range the difference is between
+    ///   -2^{l-1} and 2^{l-1} and does not wrap, so the result is the larger of the two. Truncating, flattening
+    ///   and concatenating keep the range as well.
+    /// - A sum of elements of the range may be 2^{l-1} or more, and a shift up too. A clip wraps where x - low
+    ///   or x - high does.
+    ///
+    /// ```
+    /// use copriv_ir::{GraphBuilder, LowerOptions, Shape, lower};
+    /// use copriv_ring::Width;
+    /// let mut net = GraphBuilder::new("tiny", Shape::vector(1))?;
+    /// let x = net.relu("relu", net.input())?;
+    /// let x = net.add("add", x, x)?;
+    /// let lowered = lower(&net.finish(x)?, LowerOptions { width: Width::of(32), frac_bits: 8 })?;
+    /// assert_eq!(lowered.architecture.nonnegative(), [false, true, false]);
+    /// # Ok::<(), copriv_ir::Error>(())
+    /// ```
+    pub fn nonnegative(&self) -> Vec<bool> {
+        let mut known = Vec::with_capacity(self.layers.len());
+        for layer in &self.layers {
+            known.push(match layer.op {
+                LayerOp::Relu | LayerOp::ReluTruncate { .. } => true,
+                LayerOp::MaxPool(_) | LayerOp::Flatten | LayerOp::Truncate { .. } | LayerOp::Concat => {
+                    layer.inputs.iter().all(|&input| known.get(input) == Some(&true))
+                }
+                LayerOp::Input
+                | LayerOp::Conv(_)
+                | LayerOp::Linear { .. }
+                | LayerOp::Shift { .. }
+                | LayerOp::Clip { .. }
+                | LayerOp::AvgPool { .. }
+                | LayerOp::Add => false,
+            });
+        }
+        known
     }
 
     /// The shape of the client's input.

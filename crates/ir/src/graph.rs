@@ -113,7 +113,14 @@ impl Op {
             &Self::Conv { window, groups, out_channels, .. } => {
                 // The float graph has no weight width; any will do for the shape.
                 let in_channels = x.channels;
-                Rule::Conv(ConvGeometry { window, groups, in_channels, out_channels, weight_bits: 1 })
+                Rule::Conv(ConvGeometry {
+                    window,
+                    groups,
+                    in_channels,
+                    out_channels,
+                    weight_bits: 1,
+                    headroom: 0,
+                })
             }
             &Self::Linear { outputs, .. } => Rule::Linear { inputs: x.channels, outputs },
             Self::BatchNorm { .. } | Self::Relu | Self::Clip { .. } => Rule::Elementwise,

@@ -78,6 +78,7 @@ impl Lowering {
                     in_channels: x.channels,
                     out_channels: *out_channels,
                     weight_bits,
+                    headroom: 0,
                 };
                 (LayerOp::Conv(geometry), Some(weights))
             }

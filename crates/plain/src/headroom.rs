@@ -113,6 +113,9 @@ impl Numbers for Integers {
     fn sub(&self, a: f64, b: f64) -> f64 {
         a - b
     }
+    fn shift(&self, x: f64, bits: u32) -> f64 {
+        x * f64::from(bits).exp2()
+    }
     fn floor_shift(&self, x: f64, shift: u32) -> f64 {
         (x / f64::from(shift).exp2()).floor()
     }

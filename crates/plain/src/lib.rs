@@ -4,18 +4,20 @@
 //! [`evaluate`] computes a [`Lowered`](copriv_ir::Lowered) network mod 2^l on canonical words. Its meaning,
 //! layer by layer, where x is the integer in -2^{l-1}..2^{l-1} that an element stands for:
 //!
-//! | layer    | result, mod 2^l                                                           |
-//! |----------|---------------------------------------------------------------------------|
-//! | conv     | sum of weight * x over the taps (zeros for padding), plus bias            |
-//! | linear   | sum of weight * x, plus bias                                              |
-//! | truncate | floor(x / 2^shift)                                                        |
-//! | relu     | x where x >= 0, otherwise 0                                               |
-//! | clip     | low + relu(x - low) - relu(x - high), each difference mod 2^l             |
-//! | maxpool  | a tournament of b + relu(a - b) over the window's elements in the map     |
-//! | avgpool  | floor(s / 2^shift), s = multiplier * sum of the window, padding 0, mod 2^l |
-//! | add      | sum                                                                       |
-//! | concat   | the operands' elements one after the other                                |
-//! | flatten  | the same elements                                                         |
+//! | layer         | result, mod 2^l                                                                |
+//! |---------------|--------------------------------------------------------------------------------|
+//! | conv          | 2^headroom * sum of weight * x over the taps (zeros for padding), plus bias    |
+//! | linear        | sum of weight * x, plus bias                                                   |
+//! | truncate      | floor(x / 2^shift)                                                             |
+//! | shift         | x * 2^bits                                                                     |
+//! | relu          | x where x >= 0, otherwise 0                                                    |
+//! | relu_truncate | floor(relu(x) / 2^shift)                                                       |
+//! | clip          | low + relu(x - low) - relu(x - high), each difference mod 2^l                  |
+//! | maxpool       | a tournament of b + relu(a - b) over the window's elements in the map          |
+//! | avgpool       | floor(s / 2^shift), s = multiplier * sum of the window, padding 0, mod 2^l     |
+//! | add           | sum                                                                            |
+//! | concat        | the operands' elements one after the other                                     |
+//! | flatten       | the same elements                                                              |
 //!
 //! The tournament pairs neighbours, row by row, and gives the maximum as long as the differences within a window
 //! fit l bits. [`headroom`] reports how near a network comes to that and every other overflow.

@@ -82,6 +82,8 @@ pub(crate) trait Numbers: Sync {
     fn constant(&self, value: i64) -> Self::T;
     /// a - b.
     fn sub(&self, a: Self::T, b: Self::T) -> Self::T;
+    /// x * 2^bits.
+    fn shift(&self, x: Self::T, bits: u32) -> Self::T;
     /// floor(x / 2^shift).
     fn floor_shift(&self, x: Self::T, shift: u32) -> Self::T;
     /// x where it is not negative, otherwise 0.
@@ -102,6 +104,9 @@ impl Numbers for Ring {
     }
     fn sub(&self, a: u64, b: u64) -> u64 {
         self.0.reduce(a.wrapping_sub(b))
+    }
+    fn shift(&self, x: u64, bits: u32) -> u64 {
+        self.0.reduce(x << bits)
     }
     fn floor_shift(&self, x: u64, shift: u32) -> u64 {
         self.0.from_signed(self.0.to_signed(x) >> shift)
@@ -159,10 +164,15 @@ fn apply<N: Numbers>(
     let shapes = (shape, layer.shape);
     let reduced = |values: Vec<N::T>| values.into_iter().map(|x| n.reduce(x)).collect();
     match &layer.op {
-        LayerOp::Conv(g) => reduced(kernel::conv(x, shapes, &g.window, g.groups, weight, bias)),
+        LayerOp::Conv(g) => {
+            let weight = |i| n.shift(weight(i), g.headroom);
+            reduced(kernel::conv(x, shapes, &g.window, g.groups, weight, bias))
+        }
         LayerOp::Linear { outputs, .. } => reduced(kernel::linear(x, *outputs, weight, bias)),
         &LayerOp::Truncate { shift } => map(&|x| n.floor_shift(x, shift)),
+        &LayerOp::Shift { bits } => map(&|x| n.shift(x, bits)),
         LayerOp::Relu => map(&relu),
+        &LayerOp::ReluTruncate { shift } => map(&|x| n.floor_shift(relu(x), shift)),
         &LayerOp::Clip { low, high } => {
             let (low, high) = (n.constant(low), n.constant(high));
             map(&|x| n.sub(low.mul_add(one, relu(n.sub(x, low))), relu(n.sub(x, high))))

@@ -94,11 +94,17 @@ impl Step {
             }
             Some(LayerOp::Truncate { shift }) => format!("faithful truncation by {shift}"),
             Some(LayerOp::Relu) => "comparison, MUX".into(),
+            Some(LayerOp::ReluTruncate { shift }) => {
+                format!("comparison, MUX, faithful truncation by {shift}")
+            }
             Some(LayerOp::Clip { .. }) => "two comparisons, MUX".into(),
             Some(LayerOp::MaxPool(_)) => "tournament of ReLUs".into(),
             Some(LayerOp::AvgPool { shift: 0, .. }) => "local sum".into(),
             Some(LayerOp::AvgPool { shift, .. }) => format!("local sum, faithful truncation by {shift}"),
-            Some(LayerOp::Add | LayerOp::Concat | LayerOp::Flatten | LayerOp::Input) | None => "local".into(),
+            Some(
+                LayerOp::Shift { .. } | LayerOp::Add | LayerOp::Concat | LayerOp::Flatten | LayerOp::Input,
+            )
+            | None => "local".into(),
         }
     }
 
@@ -116,11 +122,17 @@ impl Step {
         let input = || layer.inputs.first().map_or(layer.shape, |&i| architecture.layers[i].shape);
         let product = |conv| Direct::new(LinearLayer::new(conv, width), suite.roles(width)).cost(params.rcot);
         match layer.op {
-            LayerOp::Input | LayerOp::Add | LayerOp::Concat | LayerOp::Flatten => Cost::ZERO,
+            LayerOp::Input | LayerOp::Shift { .. } | LayerOp::Add | LayerOp::Concat | LayerOp::Flatten => {
+                Cost::ZERO
+            }
             LayerOp::Conv(geometry) => product(conv2d(&geometry, input())),
             LayerOp::Linear { inputs, outputs, .. } => product(Conv2d::fully_connected(inputs, outputs)),
             LayerOp::Truncate { shift } => truncate::cost_faithful(&params, n, width, shift, Sign::Unknown),
             LayerOp::Relu => relu::cost(&params, n, width),
+            LayerOp::ReluTruncate { shift } => {
+                relu::cost(&params, n, width)
+                    + truncate::cost_faithful(&params, n, width, shift, Sign::NonNegative)
+            }
             LayerOp::Clip { .. } => clip::cost(&params, n, width),
             LayerOp::MaxPool(window) => maxpool::cost(&params, &windows(&window, input()), width),
             LayerOp::AvgPool { shift, .. } => avgpool::cost(&params, n, width, shift, Sign::Unknown),
@@ -209,7 +221,11 @@ impl Execution<'_> {
                 self.product(s, index, &Conv2d::fully_connected(inputs, outputs), x)?
             }
             LayerOp::Truncate { shift } => truncate::trunc_faithful(s, x, shift, Sign::Unknown)?,
+            LayerOp::Shift { bits } => x.scale(1 << bits),
             LayerOp::Relu => relu::relu(s, x)?.0,
+            LayerOp::ReluTruncate { shift } => {
+                truncate::trunc_faithful(s, &relu::relu(s, x)?.0, shift, Sign::NonNegative)?
+            }
             LayerOp::Clip { low, high } => clip::clip(s, x, low, high)?,
             LayerOp::MaxPool(window) => maxpool::maxpool(s, x, &windows(&window, input))?,
             LayerOp::AvgPool { window, multiplier, shift } => {

@@ -12,7 +12,8 @@ fn layer(name: &str, op: LayerOp, input: Option<usize>, shape: Shape, frac_bits:
 /// bytes of JSON that would need two terabytes of indices.
 fn greedy(pool: fn(Window) -> LayerOp) -> Architecture {
     let pad = Window { kernel: [1, 1], stride: [1, 1], padding: [3900; 4] };
-    let conv = ConvGeometry { window: pad, groups: 1, in_channels: 1, out_channels: 1, weight_bits: 2 };
+    let conv =
+        ConvGeometry { window: pad, groups: 1, in_channels: 1, out_channels: 1, weight_bits: 2, headroom: 0 };
     let input = Shape::new(1, 28, 28);
     let padded = pad.output_shape(input).expect("it fits");
     let window = Window::square(64, 1, 0);

@@ -78,7 +78,8 @@ fn groups_and_depthwise() -> Result<(), Error> {
     let none = Op::Conv { window: w, groups: 0, out_channels: 6, weight: vec![], bias: vec![] };
     assert!(matches!(fault(one(x, none)), Fault::Groups { .. }));
 
-    let depthwise = ConvGeometry { window: w, groups: 6, in_channels: 6, out_channels: 6, weight_bits: 8 };
+    let depthwise =
+        ConvGeometry { window: w, groups: 6, in_channels: 6, out_channels: 6, weight_bits: 8, headroom: 0 };
     assert!(depthwise.is_depthwise());
     assert_eq!(depthwise.taps(), 9);
     assert_eq!(ConvGeometry { groups: 2, ..depthwise }.taps(), 27);

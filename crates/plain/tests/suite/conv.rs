@@ -13,8 +13,17 @@ pub fn one_layer(
     output: Shape,
     weights: Option<LayerWeights>,
 ) -> Lowered {
-    let layer = |name: &str, op, inputs, shape| Layer { name: name.into(), op, inputs, shape, frac_bits: 0 };
-    let layers = vec![layer("input", LayerOp::Input, vec![], input), layer("y", op, vec![0], output)];
+    let frac_bits = match op {
+        LayerOp::Conv(g) => g.headroom,
+        LayerOp::Shift { bits } => bits,
+        _ => 0,
+    };
+    let layer = |name: &str, op, inputs, shape, frac_bits| {
+        let name = name.into();
+        Layer { name, op, inputs, shape, frac_bits }
+    };
+    let layers =
+        vec![layer("input", LayerOp::Input, vec![], input, 0), layer("y", op, vec![0], output, frac_bits)];
     let architecture = Architecture { name: "one".into(), width, frac_bits: 0, layers };
     Lowered { architecture, weights: Weights { layers: vec![None, weights] } }
 }
@@ -48,7 +57,8 @@ fn naive_conv(
             for (ky, kx) in (0..kh).flat_map(|ky| (0..kw).map(move |kx| (ky, kx))) {
                 if let Some(i) = under(input, &g.window, o / out_group * in_group + c, [y, x_], [ky, kx]) {
                     let weight = w.matrix[((o * in_group + c) * kh + ky) * kw + kx];
-                    sum = sum.wrapping_add(i128::from(weight) * i128::from(x[i]));
+                    let product = (i128::from(weight) * i128::from(x[i])) << g.headroom;
+                    sum = sum.wrapping_add(product);
                 }
             }
         }
@@ -96,12 +106,13 @@ proptest! {
         window in window(),
         [groups, in_group, out_group] in prop::array::uniform3(1..4usize),
         [height, columns] in prop::array::uniform2(1..8usize),
+        headroom in prop_oneof![3 => Just(0u32), 1 => 0..64u32],
         seed: u64,
     ) {
         let input = Shape::new(groups * in_group, height, columns);
         let g = ConvGeometry {
             window, groups, in_channels: groups * in_group, out_channels: groups * out_group,
-            weight_bits: width.bits(),
+            weight_bits: width.bits(), headroom: headroom % width.bits(),
         };
         let output = g.output_shape(input);
         prop_assume!(output.is_ok());

@@ -9,7 +9,7 @@ fn unary(bits: u32, op: LayerOp, x: &[i64]) -> Result<Vec<i64>, Error> {
     let width = Width::of(bits);
     let shape = Shape::vector(x.len());
     let mut net = one_layer(width, shape, op, shape, None);
-    if let LayerOp::Truncate { shift } = op {
+    if let LayerOp::Truncate { shift } | LayerOp::ReluTruncate { shift } = op {
         net.architecture.frac_bits = shift;
         net.architecture.layers[0].frac_bits = shift;
     }
@@ -29,6 +29,10 @@ fn elementwise() -> Result<(), Error> {
     let lowest = i64::MIN;
     assert_eq!(unary(64, LayerOp::Truncate { shift: 63 }, &[lowest, -1, 0, i64::MAX])?, [-1, -1, 0, 0]);
     assert_eq!(unary(64, LayerOp::Relu, &[lowest, i64::MAX])?, [0, i64::MAX]);
+    assert_eq!(unary(8, LayerOp::ReluTruncate { shift: 4 }, &x)?, [0, 0, 0, 0, 0, 0, 0, 0, 1, 7]);
+    assert_eq!(unary(64, LayerOp::ReluTruncate { shift: 62 }, &[lowest, -1, i64::MAX])?, [0, 0, 1]);
+    assert_eq!(unary(8, LayerOp::Shift { bits: 3 }, &x)?, [0, 8, 120, -128, -8, 0, 8, 120, -128, -8]);
+    assert_eq!(unary(64, LayerOp::Shift { bits: 63 }, &[lowest, -1, 0, 1])?, [0, lowest, 0, lowest]);
     Ok(())
 }
 
@@ -79,6 +83,7 @@ fn headroom_sees_what_is_between() -> Result<(), Error> {
         (LayerOp::MaxPool(window), Shape::vector(1), 200.0),
         (LayerOp::AvgPool { window, multiplier: 3, shift: 1 }, Shape::vector(1), 0.0),
         (LayerOp::Clip { low: -50, high: 60 }, map, 160.0),
+        (LayerOp::Shift { bits: 2 }, map, 400.0),
     ];
     for (op, output, largest) in cases {
         let report = headroom(&one_layer(width, map, op, output, None), &input)?;
