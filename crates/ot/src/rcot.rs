@@ -33,7 +33,8 @@ pub trait RcotSender: Send {
         Ok(())
     }
 
-    /// Takes the next `count` hash tweaks; they never come again under this Δ.
+    /// Takes the next `count` hash tweaks; they never come again under this Δ. A protocol takes them after it has drawn
+    /// its RCOTs, at most [`TWEAKS_PER_OT`](crate::stored::TWEAKS_PER_OT) for each.
     fn take_tweaks(&mut self, count: usize) -> u64;
 }
 
@@ -66,6 +67,8 @@ pub enum RcotBackend {
     /// An ideal dealer that both parties trust: for tests of what is built on top. No bytes; a real choice costs
     /// one bit.
     Ideal,
+    /// [`stored`](crate::stored): drawn before, and paid for then. No bytes; a real choice costs one bit.
+    Stored,
 }
 
 impl RcotBackend {
@@ -73,7 +76,7 @@ impl RcotBackend {
     pub fn cost(self, sender: Role, count: usize) -> Cost {
         match self {
             Self::Iknp => iknp::cost(sender, count),
-            Self::Ideal => Cost::rcots(sender, count),
+            Self::Ideal | Self::Stored => Cost::rcots(sender, count),
         }
     }
 
@@ -81,7 +84,7 @@ impl RcotBackend {
     pub fn cost_chosen(self, sender: Role, count: usize) -> Cost {
         match self {
             Self::Iknp => iknp::cost(sender, count),
-            Self::Ideal => Cost::rcots(sender, count) + Cost::message(sender.peer(), count, 1),
+            Self::Ideal | Self::Stored => Cost::rcots(sender, count) + Cost::message(sender.peer(), count, 1),
         }
     }
 }

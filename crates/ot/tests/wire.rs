@@ -27,7 +27,9 @@ fn one_of_16(s: &mut Session) -> Result<()> {
     }
 }
 
-const PROTOCOLS: [(&str, Params, Body); 7] = [
+const STORED: Params = Params { rcot: RcotBackend::Stored, ..IKNP };
+
+const PROTOCOLS: [(&str, Params, Body); 8] = [
     ("set-up", Params::CRYPTFLOW2, |_| Ok(())),
     ("rot", IKNP, |s| match s.role() {
         Role::P0 => rot::send(&mut s.channel, s.rcot_sender.as_mut(), N).map(drop),
@@ -54,6 +56,7 @@ const PROTOCOLS: [(&str, Params, Body); 7] = [
     ("1-of-16 kk13", Params::CRYPTFLOW2, one_of_16),
     ("1-of-16 rcot", IKNP, one_of_16),
     ("triples", Params::CRYPTFLOW2, |s| s.bit_triples(N).map(drop)),
+    ("1-of-16 stored", STORED, one_of_16),
 ];
 
 #[test]

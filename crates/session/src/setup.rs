@@ -43,9 +43,10 @@ impl Session {
     /// When the connection fails or the peer sends something else.
     ///
     /// # Panics
-    /// When `params` asks for the ideal dealer, which needs both parties in one process (see the test kit).
+    /// When `params` asks for the ideal dealer, which needs both parties in one process (see the test kit), or for stored
+    /// RCOTs, which exist already ([`from_parts`](Self::from_parts)).
     pub fn setup(mut channel: Channel, mut prg: Prg, params: Params) -> Result<Self> {
-        assert!(params.rcot == RcotBackend::Iknp, "the ideal dealer is for tests");
+        assert!(params.rcot == RcotBackend::Iknp, "only IKNP is set up over a channel");
         let (mut rcot_sender, mut rcot_receiver) = iknp_both(&mut channel, &mut prg)?;
         let (one_of_n_sender, one_of_n_receiver) = match params.one_of_n {
             OneOfNBackend::Rcot => (OneOfNSender::Rcot, OneOfNReceiver::Rcot),
@@ -62,7 +63,8 @@ impl Session {
         })
     }
 
-    /// A session whose OTs exist already.
+    /// A session whose OTs exist already: from the ideal dealer, or stored ones
+    /// ([`copriv_ot::stored`], with 1-of-N OTs from RCOTs).
     pub fn from_parts(
         channel: Channel,
         prg: Prg,
@@ -80,7 +82,7 @@ impl Session {
 pub fn setup_cost(params: &Params) -> Cost {
     let rot = |sender, count| iknp::cost(sender, count);
     match (params.rcot, params.one_of_n) {
-        (RcotBackend::Ideal, _) => Cost::ZERO,
+        (RcotBackend::Ideal | RcotBackend::Stored, _) => Cost::ZERO,
         (RcotBackend::Iknp, one_of_n) => {
             let both = base::cost(Role::P1, iknp::BASE_OTS) + rot(Role::P0, iknp::BASE_OTS);
             match one_of_n {

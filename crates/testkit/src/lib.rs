@@ -6,7 +6,7 @@ mod golden;
 mod pair;
 mod tamper;
 
-pub use dealer::dealer;
+pub use dealer::{dealer, stored_dealer};
 pub use golden::check_wire;
 pub use pair::{Outcome, channel_pair, run_channels, run_pair, run_sessions};
 pub use tamper::{Recorded, Tamper, Tampering, record, survive_tampering};

@@ -1,9 +1,9 @@
 use crate::counted::counted;
-use crate::dealer;
+use crate::{dealer, stored_dealer};
 use copriv_bits::Block;
 use copriv_channel::{Channel, Cost, Traffic, Transport, memory};
-use copriv_ot::RcotBackend;
 use copriv_ot::one_of_n::{OneOfNBackend, OneOfNReceiver, OneOfNSender};
+use copriv_ot::{RcotBackend, RcotReceiver, RcotSender};
 use copriv_prg::Prg;
 use copriv_session::{Params, Session, hello};
 use copriv_wire::{Result, Role};
@@ -109,7 +109,12 @@ pub fn run_sessions<A: Send, B: Send>(
         let role = channel.role();
         let prg = Prg::from_seed(Block::new(seed, role.index() as u64));
         let mut session = match params.rcot {
-            RcotBackend::Ideal => ideal(channel, prg, params, seed),
+            RcotBackend::Ideal => {
+                dealt(channel, prg, params, [2, 3].map(|i| boxed(dealer(Block::new(seed, i)))))
+            }
+            RcotBackend::Stored => {
+                dealt(channel, prg, params, [2, 3].map(|i| boxed(stored_dealer(Block::new(seed, i)))))
+            }
             RcotBackend::Iknp => Session::setup(channel, prg, params)?,
         };
         // Both parties end with a receive, so that what follows is counted as on a fresh channel.
@@ -142,12 +147,20 @@ fn run_party<T>(
     }
 }
 
-fn ideal(channel: Channel, prg: Prg, params: Params, seed: u64) -> Session {
+/// The two ends of RCOTs in one direction.
+type Ends = (Box<dyn RcotSender>, Box<dyn RcotReceiver>);
+
+fn boxed((sender, receiver): (impl RcotSender + 'static, impl RcotReceiver + 'static)) -> Ends {
+    (Box::new(sender), Box::new(receiver))
+}
+
+/// A session on the dealer's OTs: sent by P0, and sent by P1.
+fn dealt(channel: Channel, prg: Prg, params: Params, [(s0, r0), (s1, r1)]: [Ends; 2]) -> Session {
     assert!(params.one_of_n == OneOfNBackend::Rcot, "the dealer gives RCOTs only");
-    let ((s0, r0), (s1, r1)) = (dealer(Block::new(seed, 2)), dealer(Block::new(seed, 3)));
     let one_of_n = (OneOfNSender::Rcot, OneOfNReceiver::Rcot);
-    match channel.role() {
-        Role::P0 => Session::from_parts(channel, prg, params, (Box::new(s0), Box::new(r1)), one_of_n),
-        Role::P1 => Session::from_parts(channel, prg, params, (Box::new(s1), Box::new(r0)), one_of_n),
-    }
+    let rcot = match channel.role() {
+        Role::P0 => (s0, r1),
+        Role::P1 => (s1, r0),
+    };
+    Session::from_parts(channel, prg, params, rcot, one_of_n)
 }
