@@ -1,5 +1,7 @@
 //! The store against a map in memory.
 
+#![expect(clippy::unwrap_used, reason = "tests and their helpers stop at the first surprise")]
+
 use copriv_store::{EntryId, Error, MAX_LABEL, Store, Summary, Taken, Writer};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -49,7 +51,7 @@ fn check(taken: &Taken, parts: &Parts) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_store_is_a_map_that_forgets_what_was_taken(steps in prop::collection::vec(step(), 1..60)) {

@@ -1,11 +1,13 @@
 //! Several processes, and processes that are killed. The test program runs itself again as the other process.
 
+#![expect(clippy::unwrap_used, reason = "tests and their helpers stop at the first surprise")]
+
 use copriv_store::{EntryId, Error, Store};
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -13,15 +15,11 @@ const LABEL: &[u8] = b"label";
 const FOLDER: &str = "COPRIV_STORE_TEST_FOLDER";
 const ROLE: &str = "COPRIV_STORE_TEST_ROLE";
 
-fn child(role: &str, folder: &Path) -> Child {
-    Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "the_other_process", "--nocapture"])
-        .env(FOLDER, folder)
-        .env(ROLE, role)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap()
+fn child(role: &str, folder: &Path) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "the_other_process", "--nocapture"]).env(FOLDER, folder).env(ROLE, role);
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command
 }
 
 /// Does nothing unless a test below started it.
@@ -46,10 +44,7 @@ fn a_store_is_open_in_one_process_at_a_time() {
     assert!(matches!(Store::open(&path), Err(Error::InUse { .. })));
     drop(store);
 
-    let mut holder = Command::new(std::env::current_exe().unwrap());
-    holder.args(["--exact", "the_other_process", "--nocapture"]).env(FOLDER, folder.path()).env(ROLE, "hold");
-    let mut holder =
-        holder.stdin(Stdio::piped()).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let mut holder = child("hold", folder.path()).spawn().unwrap();
     BufReader::new(holder.stderr.take().unwrap()).read_line(&mut String::new()).unwrap();
     let error = Store::open(&path).unwrap_err();
     assert!(matches!(error, Error::InUse { .. }), "{error}");
@@ -104,7 +99,7 @@ fn killed_at_any_moment() {
     let path = folder.path().join("store");
     let mut draw = 1_u64;
     for run in 0..KILLS {
-        let mut worker = child(&run.to_string(), folder.path());
+        let mut worker = child(&run.to_string(), folder.path()).spawn().unwrap();
         draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         thread::sleep(Duration::from_micros(2000 + (draw >> 33) % 60_000));
         assert!(worker.try_wait().unwrap().is_none(), "the worker ended by itself");
