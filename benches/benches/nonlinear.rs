@@ -2,7 +2,7 @@
 
 use copriv_benches::Pair;
 use copriv_bits::Block;
-use copriv_nonlinear::{Sign, Windows, argmax, clip, maxpool, relu, truncate};
+use copriv_nonlinear::{Sign, Windows, argmax, clip, maxpool, relu, relu_truncate, truncate};
 use copriv_ot::RcotBackend;
 use copriv_ot::one_of_n::OneOfNBackend;
 use copriv_prg::Prg;
@@ -49,6 +49,11 @@ fn nonlinear(criterion: &mut Criterion) {
         };
         row("relu", N, &|s, x| relu::relu(s, x).map(drop));
         row("clip", N, &|s, x| clip::clip(s, x, 0, 6 << SHIFT).map(drop));
+        row("relu, then trunc_faithful", N, &|s, x| {
+            let (y, _) = relu::relu(s, x)?;
+            truncate::trunc_faithful(s, &y, SHIFT, Sign::NonNegative).map(drop)
+        });
+        row("relu_truncate", N, &|s, x| relu_truncate::relu_truncate(s, x, SHIFT).map(drop));
         row("trunc_faithful, sign unknown", N, &|s, x| {
             truncate::trunc_faithful(s, x, SHIFT, Sign::Unknown).map(drop)
         });

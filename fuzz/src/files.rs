@@ -1,8 +1,10 @@
-//! Files and what else is parsed: a network by its public half, models, weights, pictures.
+//! Files and what else is parsed: a network by its public half, models, weights, pictures, stored OTs.
 
 use crate::Target;
+use copriv_bits::{BitVec, Block};
 use copriv_import::{onnx, picture, safetensors};
 use copriv_ir::{Architecture, Graph, GraphBuilder, LowerOptions, Op, Shape, Window, lower};
+use copriv_ot::stored::{ReceiverBatch, SenderBatch};
 use copriv_ring::Width;
 use copriv_runner::{Offer, Plan, Reveal, Suite};
 
@@ -21,6 +23,14 @@ pub const TARGETS: &[Target] = &[
         vec![safetensors::write(&tiny()).expect("the network is valid")]
     }),
     Target::parser("picture", pixels, pictures),
+    Target::parser("ot_stored_sender", stored_sender, || {
+        let batch = SenderBatch { delta: Block::ONES, first_tweak: 5, q: vec![Block::ZERO; 13] };
+        vec![batch.to_bytes().to_vec()]
+    }),
+    Target::parser("ot_stored_receiver", stored_receiver, || {
+        let choices = BitVec::from_fn(13, |i| i % 2 == 0);
+        vec![ReceiverBatch { first_tweak: 5, choices, t: vec![Block::ZERO; 13] }.to_bytes().to_vec()]
+    }),
 ];
 
 pub const OPTIONS: LowerOptions = LowerOptions { width: Width::of(41), frac_bits: 12 };
@@ -128,4 +138,16 @@ fn pictures() -> Vec<Vec<u8>> {
         include_bytes!("../seeds/colour.png").to_vec(),
         include_bytes!("../seeds/grey.jpg").to_vec(),
     ]
+}
+
+fn stored_sender(data: &[u8]) -> bool {
+    let Ok(batch) = SenderBatch::from_bytes(data) else { return false };
+    assert!(batch.to_bytes()[..] == *data, "the only encoding of its value");
+    true
+}
+
+fn stored_receiver(data: &[u8]) -> bool {
+    let Ok(batch) = ReceiverBatch::from_bytes(data) else { return false };
+    assert!(batch.to_bytes()[..] == *data, "the only encoding of its value");
+    true
 }

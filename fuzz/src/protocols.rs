@@ -5,7 +5,7 @@ use crate::files::{OPTIONS, tiny};
 use copriv_bits::{BitVec, Block};
 use copriv_channel::Channel;
 use copriv_linear::{Chooser, Product, product};
-use copriv_nonlinear::{Sign, Windows, argmax, clip, extend, maxpool, truncate};
+use copriv_nonlinear::{Sign, Windows, argmax, clip, extend, maxpool, relu_truncate, truncate};
 use copriv_ot::iknp::{IknpReceiver, IknpSender};
 use copriv_ot::kk13::{self, Kk13Receiver, Kk13Sender};
 use copriv_ot::one_of_n::{OneOfNReceiver, OneOfNSender, Part};
@@ -225,6 +225,8 @@ fn linear(c: Channel, chooser: Chooser) -> Result<()> {
 fn nonlinear(c: Channel) -> Result<()> {
     let mut s = session(c);
     let x = Arithmetic::new(prg(s.role().index() as u64).ring(WIDTH, 24));
+    let (_, sign) = relu_truncate::relu_truncate(&mut s, &x, 9)?;
+    assert_eq!(sign.len(), x.len());
     let x = clip::clip(&mut s, &x, -5, 1 << 20)?;
     let x = truncate::trunc_faithful(&mut s, &x, 12, Sign::Unknown)?;
     let x = maxpool::maxpool(&mut s, &x, &Windows::rows(6, 4))?;

@@ -13,6 +13,7 @@
 //! | [`b2a`]          | a shared bit as a ring element                                              |
 //! | [`mux`]          | b·x of a shared bit b                                                       |
 //! | [`relu`]         | max(x, 0), and 1{x ≥ 0}                                                     |
+//! | [`relu_truncate`]| floor(max(x, 0) / 2^shift), and 1{x ≥ 0}                                    |
 //! | [`clip`]         | min(max(x, low), high)                                                      |
 //! | [`truncate`]     | floor(x / 2^shift), exact or one less                                       |
 //! | [`extend`]       | x in a wider ring                                                           |
@@ -35,6 +36,7 @@ pub mod millionaires;
 pub mod mux;
 pub mod product;
 pub mod relu;
+pub mod relu_truncate;
 mod triples;
 pub mod truncate;
 mod windows;

@@ -89,7 +89,7 @@ pub fn mux_pair(s: &mut Session, x: [&Arithmetic; 2], b: &Boolean) -> Result<[Ar
 }
 
 /// b·x and (1 − 2·b)·x of one party's own x and b.
-fn operands(x: &RingVec, b: &BitVec) -> (RingVec, RingVec) {
+pub(crate) fn operands(x: &RingVec, b: &BitVec) -> (RingVec, RingVec) {
     assert_eq!(x.len(), b.len(), "one bit for each element");
     let masks: Vec<u64> = b.iter().map(|b| u64::from(b).wrapping_neg()).collect();
     let each = |f: fn(u64, u64) -> u64| x.words().iter().zip(&masks).map(|(&x, &m)| f(x, m)).collect();

@@ -2,26 +2,29 @@
 
 use crate::common::*;
 use copriv_bits::BitVec;
+use copriv_channel::Cost;
 use copriv_nonlinear::{
     Sign, Signedness, Windows, and, argmax, avgpool, b2a, clip, drelu, extend, maxpool, millionaires, mux,
-    product, relu, truncate, wrap,
+    product, relu, relu_truncate, truncate, wrap,
 };
 use copriv_ot::RcotBackend;
 use copriv_ring::{RingVec, Width};
 use copriv_session::Params;
 use copriv_share::{Arithmetic, Boolean};
+use copriv_wire::Role;
 use proptest::prelude::*;
 
 const IDEAL: Params = Params::IDEAL;
 const IKNP: Params = Params { rcot: RcotBackend::Iknp, ..IDEAL };
+const STORED: Params = Params { rcot: RcotBackend::Stored, ..IDEAL };
 
 fn widths() -> impl Strategy<Value = Width> {
     prop_oneof![prop::sample::select(&WIDTHS[..]), 2u32..=64].prop_map(Width::of)
 }
 
-/// The dealer mostly, and both kinds of OTs that two parties can have.
+/// The dealer mostly, and every kind of OTs that two parties can have.
 fn suites() -> impl Strategy<Value = Params> {
-    prop_oneof![6 => Just(IDEAL), 1 => Just(Params::CRYPTFLOW2), 1 => Just(IKNP)]
+    prop_oneof![6 => Just(IDEAL), 1 => Just(Params::CRYPTFLOW2), 1 => Just(IKNP), 1 => Just(STORED)]
 }
 
 fn lengths() -> impl Strategy<Value = usize> {
@@ -176,6 +179,16 @@ proptest! {
     }
 
     #[test]
+    fn relus_with_truncation(params in suites(), width in widths(), cut in 0u32..64, m in 1u32..=8, n in lengths(), seed: u64) {
+        let (shift, params) = (cut % width.bits(), Params { digit_bits: m, ..params });
+        let x = elements(width, n, seed);
+        let cost = relu_truncate::cost(&params, n, width, shift);
+        let (y, d) = run_on(params, cost, &x, |s, x| relu_truncate::relu_truncate(s, x, shift));
+        prop_assert_eq!(y, signed_map(&x, |x| x.max(0) >> shift));
+        prop_assert_eq!(d, !&negative(&x));
+    }
+
+    #[test]
     fn truncations(params in suites(), width in widths(), cut in 0u32..64, n in lengths(), seed: u64) {
         let shift = cut % width.bits();
         let x = elements(width, n, seed);
@@ -311,8 +324,77 @@ fn exhaustively_in_small_rings() {
             let cost = truncate::cost_faithful_sirnn(&IDEAL, n, width, shift);
             let got = run(IDEAL, cost, inputs.each_ref(), |s, x| truncate::trunc_faithful_sirnn(s, x, shift));
             assert_eq!(got, floor);
+            let cost = relu_truncate::cost(&IDEAL, n, width, shift);
+            let (y, d) =
+                run(IDEAL, cost, inputs.each_ref(), |s, x| relu_truncate::relu_truncate(s, x, shift));
+            assert_eq!((y, d), (signed_map(&x, |x| x.max(0) >> shift), !&negative(&x)));
         }
     }
+}
+
+#[test]
+fn relu_with_truncation_for_every_width_and_shift() {
+    for width in (2..=64).map(Width::of) {
+        let x = elements(width, 24, u64::from(width.bits()));
+        for shift in 0..width.bits() {
+            let cost = relu_truncate::cost(&IDEAL, x.len(), width, shift);
+            let (y, d) = run_on(IDEAL, cost, &x, |s, x| relu_truncate::relu_truncate(s, x, shift));
+            assert_eq!((y, d), (signed_map(&x, |x| x.max(0) >> shift), !&negative(&x)), "{width:?} {shift}");
+        }
+    }
+}
+
+#[test]
+fn relu_with_truncation_on_every_backend() {
+    for params in [Params::CRYPTFLOW2, IKNP, STORED] {
+        for (l, shift) in [(2, 1), (2, 0), (5, 3), (32, 12), (37, 36), (41, 12), (41, 14), (64, 1), (64, 62)]
+        {
+            let (width, n) = (Width::of(l), 300);
+            let x = elements(width, n, u64::from(l));
+            let cost = relu_truncate::cost(&params, n, width, shift);
+            let (y, d) = run_on(params, cost, &x, |s, x| relu_truncate::relu_truncate(s, x, shift));
+            assert_eq!((y, d), (signed_map(&x, |x| x.max(0) >> shift), !&negative(&x)));
+        }
+    }
+}
+
+/// The cost in words: four COTs on 3·l − 2·shift − 1 bits and at most four delays after the comparison; less than one
+/// protocol after the other where the shift has a whole digit.
+#[test]
+fn relu_with_truncation_saves_a_comparison() {
+    let n = 1 << 16;
+    for params in [Params::CRYPTFLOW2, IKNP, STORED] {
+        let ot = if params.rcot == RcotBackend::Iknp { 128 } else { 1 };
+        for (l, shift) in [(41, 12), (41, 14), (37, 12), (32, 8), (64, 1), (8, 6)] {
+            let width = Width::of(l);
+            let all = relu_truncate::cost(&params, n, width, shift);
+            let comparison = millionaires::cost_low(&params, n, l - 1, shift);
+            let bits = (all.bytes() - comparison.bytes()) * 8 / n as u64;
+            assert_eq!(bits, 4 * ot + u64::from(3 * l - 2 * shift - 1));
+            assert!(all.delays() <= comparison.delays() + 4);
+            let truncation = truncate::cost_faithful(&params, n, width, shift, Sign::NonNegative);
+            let both = relu::cost(&params, n, width) + truncation;
+            assert!(shift < 4 || all.bytes() < both.bytes() && all.rounds() < both.rounds());
+        }
+    }
+}
+
+#[test]
+fn the_best_digits_have_the_least_weight() {
+    let best = |params: &Params, weight: fn(&Cost) -> u64| millionaires::best_digits(params, 40, 12, weight);
+    // With 16 bytes an OT, as from IKNP.
+    let stored = |cost: &Cost| cost.bytes() + 16 * (cost.rcots_from(Role::P0) + cost.rcots_from(Role::P1));
+    for params in [Params::CRYPTFLOW2, IKNP, STORED] {
+        for weight in [Cost::bytes, Cost::rounds, stored] {
+            let of = |m: u32| {
+                weight(&millionaires::cost_low(&Params { digit_bits: m, ..params }, 1 << 17, 40, 12))
+            };
+            let m = best(&params, weight);
+            assert!((1..m).all(|other| of(other) > of(m)) && (m..=8).all(|other| of(other) >= of(m)));
+        }
+    }
+    let bytes = [Params::CRYPTFLOW2, IKNP, STORED].map(|params| best(&params, Cost::bytes));
+    assert_eq!((bytes, best(&STORED, stored)), ([7, 6, 2], 6));
 }
 
 #[test]

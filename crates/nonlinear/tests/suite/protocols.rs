@@ -3,7 +3,7 @@
 use crate::common::*;
 use copriv_nonlinear::{
     Sign, Windows, and, argmax, avgpool, b2a, clip, drelu, extend, maxpool, millionaires, mux, product, relu,
-    truncate, wrap,
+    relu_truncate, truncate, wrap,
 };
 use copriv_ring::Width;
 use copriv_session::Session;
@@ -33,7 +33,7 @@ fn windows() -> Windows {
 }
 
 /// Name, the function as both parties run it.
-pub const ALL: [(&str, Protocol); 20] = [
+pub const ALL: [(&str, Protocol); 21] = [
     ("less_than", |s| {
         let own = x(s);
         millionaires::less_than(s, 11, own.own().words()).map(drop)
@@ -81,6 +81,10 @@ pub const ALL: [(&str, Protocol); 20] = [
     ("relu", |s| {
         let x = x(s);
         relu::relu(s, &x).map(drop)
+    }),
+    ("relu_truncate", |s| {
+        let x = x(s);
+        relu_truncate::relu_truncate(s, &x, 5).map(drop)
     }),
     ("clip", |s| {
         let x = x(s);
