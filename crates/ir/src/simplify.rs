@@ -1,7 +1,7 @@
 use crate::{
     Architecture, ConvGeometry, Error, Layer, LayerOp, LayerWeights, Lowered, Shape, Weights, Window,
 };
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Which rewrites [`simplify`] makes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -159,6 +159,8 @@ struct Uses {
     readers: Vec<usize>,
     /// Whether it is truncated as soon as it is there: a reader needs that, or there are several.
     at_once: Vec<bool>,
+    /// Whether only products read it.
+    products_alone: Vec<bool>,
 }
 
 impl Uses {
@@ -175,7 +177,12 @@ impl Uses {
                 _ => false,
             });
         }
-        let mut uses = Self { live: vec![false; n], readers: vec![0; n], at_once: vec![false; n] };
+        let mut uses = Self {
+            live: vec![false; n],
+            readers: vec![0; n],
+            at_once: vec![false; n],
+            products_alone: vec![true; n],
+        };
         uses.live[n - 1] = true;
         uses.at_once[n - 1] = true;
         // The last layer seen to read it, so that one that reads it twice counts once.
@@ -185,8 +192,9 @@ impl Uses {
                 continue;
             }
             uses.at_once[index] |= uses.readers[index] > 1;
+            let product = layer.op.matrix_shape().is_some();
             let needs = match layer.op {
-                LayerOp::Conv(_) | LayerOp::Linear { .. } => true,
+                _ if product => true,
                 LayerOp::Flatten => uses.at_once[index],
                 LayerOp::Concat => uses.at_once[index] && options.fuse_relu_truncate && relus[index],
                 _ => false,
@@ -194,6 +202,7 @@ impl Uses {
             for &input in &layer.inputs {
                 uses.live[input] = true;
                 uses.at_once[input] |= needs;
+                uses.products_alone[input] &= product;
                 uses.readers[input] += usize::from(reader[input] != index);
                 reader[input] = index;
             }
@@ -268,7 +277,9 @@ impl Rewriting<'_> {
             LayerOp::Add => self.sum(layer),
             LayerOp::Concat => self.concat(layer),
         };
-        if self.uses.at_once[index] && !value.mean { self.forced(value) } else { value }
+        let needed = self.uses.at_once[index] && !value.mean;
+        let shared = self.uses.readers[index] > 1 && !self.uses.products_alone[index];
+        if needed || shared { self.forced(value) } else { value }
     }
 
     /// A product of the value, or of the layer that stands for it where that is a sum not yet divided.
@@ -367,8 +378,10 @@ impl Rewriting<'_> {
 
     fn concat(&mut self, layer: &Layer) -> Value {
         let values: Vec<Value> = layer.inputs.iter().map(|&input| self.values[input]).collect();
-        let equal = values.iter().all(|x| x.pending == values[0].pending);
-        let values: Vec<Value> = values.into_iter().map(|x| if equal { x } else { self.forced(x) }).collect();
+        let mut layers = HashSet::new();
+        // One that is there twice would be truncated twice.
+        let pass = values.iter().all(|x| x.pending == values[0].pending && layers.insert(x.layer));
+        let values: Vec<Value> = values.into_iter().map(|x| if pass { x } else { self.forced(x) }).collect();
         let pending = values[0].pending;
         let inputs = values.iter().map(|x| x.layer).collect();
         let y = self.emit(layer, layer.op, inputs, layer.frac_bits + pending);
