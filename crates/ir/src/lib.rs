@@ -2,8 +2,9 @@
 //!
 //! A [`Graph`] holds float weights, as imported. [`lower`] turns it into a [`Lowered`] network: the public
 //! [`Architecture`] (shapes, layers, widths, scales), which is sent to the other party and which that party
-//! must [`validate`](Architecture::validate), and the server's secret [`Weights`] in fixed point. This crate
-//! knows no protocol; `copriv-plain` evaluates both forms.
+//! must [`validate`](Architecture::validate), and the server's secret [`Weights`] in fixed point. [`simplify`]
+//! rewrites a lowered network into one with fewer truncations and ReLUs. This crate knows no protocol;
+//! `copriv-plain` evaluates all forms.
 //!
 //! Batch size is always 1; a vector of n elements is a map of n x 1 x 1. Sizes are bounded by [`limits`].
 
@@ -14,6 +15,7 @@ pub mod limits;
 mod lower;
 mod passes;
 mod shape;
+mod simplify;
 mod weights;
 
 pub use architecture::{Architecture, ConvGeometry, Layer, LayerOp};
@@ -22,6 +24,7 @@ pub use graph::{Graph, GraphBuilder, Node, NodeId, Op};
 pub use lower::{LowerOptions, lower};
 pub use passes::fold_batch_norm;
 pub use shape::{Shape, Window};
+pub use simplify::{Simplify, simplify, simplify_architecture};
 pub use weights::{LayerWeights, Lowered, Weights};
 
 #[cfg(doctest)]

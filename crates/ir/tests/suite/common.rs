@@ -1,6 +1,8 @@
 //! A network with every kind of layer.
 
-use copriv_ir::{Error, Graph, GraphBuilder, LowerOptions, Lowered, Shape, Window, lower};
+use copriv_ir::{
+    Error, Graph, GraphBuilder, LowerOptions, Lowered, Shape, Simplify, Window, lower, simplify,
+};
 use copriv_ring::Width;
 
 pub const OPTIONS: LowerOptions = LowerOptions { width: Width::of(41), frac_bits: 12 };
@@ -27,4 +29,10 @@ pub fn every_layer() -> Result<Graph, Error> {
 
 pub fn lowered() -> Result<Lowered, Error> {
     lower(&every_layer()?, OPTIONS)
+}
+
+/// With the kinds of layers that only [`simplify`] makes, and headroom.
+pub fn simplified() -> Result<Lowered, Error> {
+    let options = Simplify { integer_bits: 4, ..Simplify::default() };
+    simplify(&lowered()?, &options, &mut |_, input| u32::from(input.width == 6))
 }

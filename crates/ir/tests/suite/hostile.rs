@@ -1,11 +1,13 @@
 //! An architecture is what a peer sends: it is refused or it is well-formed, and nothing panics.
 
-use copriv_ir::{Architecture, LayerOp, Shape};
+use copriv_ir::{Architecture, LayerOp, Shape, Simplify, simplify_architecture};
 use proptest::prelude::*;
 use serde_json::Value;
 
-fn architecture() -> Architecture {
-    crate::common::lowered().expect("the network is valid").architecture
+/// As lowered, and as simplified.
+fn architectures() -> [Architecture; 2] {
+    [crate::common::lowered(), crate::common::simplified()]
+        .map(|net| net.expect("the network is valid").architecture)
 }
 
 fn parse(json: &str) -> Option<Architecture> {
@@ -25,26 +27,66 @@ fn is_well_formed(net: &Architecture) {
         assert_eq!(layer.op == LayerOp::Input, index == 0);
         assert!(layer.inputs.iter().all(|&input| input < index && last[input] >= index));
         assert!(layer.op.matrix_shape().is_none_or(|[rows, cols]| rows * cols < 1 << 31));
+        if let LayerOp::Conv(g) = layer.op {
+            assert!(net.layers[layer.inputs[0]].frac_bits + g.headroom <= layer.frac_bits);
+        }
+    }
+    assert_eq!(net.nonnegative().len(), net.layers.len());
+}
+
+/// Simplifying whatever was accepted gives something well-formed with the same output.
+fn simplifies(net: &Architecture, headroom: u32) {
+    for options in [(true, 0), (false, 8), (true, u32::MAX)] {
+        let options = Simplify { fuse_relu_truncate: options.0, integer_bits: options.1 };
+        let simple = simplify_architecture(net, &options, &mut |_, _| headroom).expect("it is valid");
+        assert_eq!(simple.validate(), Ok(()));
+        is_well_formed(&simple);
+        let output = |net: &Architecture| net.layers.last().map(|layer| (layer.shape, layer.frac_bits));
+        assert_eq!(output(&simple), output(net));
     }
 }
 
 #[test]
 fn json_round_trip() {
-    let net = architecture();
-    let json = serde_json::to_string(&net).expect("serialises");
-    let back = parse(&json).expect("parses");
-    assert_eq!(back, net);
-    assert_eq!(back.validate(), Ok(()));
-    is_well_formed(&back);
+    for net in architectures() {
+        let json = serde_json::to_string(&net).expect("serialises");
+        assert!(json.contains("\"headroom\":0"));
+        let back = parse(&json).expect("parses");
+        assert_eq!(back, net);
+        assert_eq!(back.validate(), Ok(()));
+        is_well_formed(&back);
+        for headroom in [0, 3, 4_000_000_000, u32::MAX] {
+            simplifies(&back, headroom);
+        }
+    }
+}
+
+#[test]
+fn headroom_is_always_written() {
+    let json = serde_json::to_string(&architectures()[0]).expect("serialises");
+    assert_eq!(parse(&json.replacen(",\"headroom\":0", "", 1)), None);
 }
 
 #[test]
 fn every_kind_is_there() {
-    let mut kinds: Vec<_> = architecture().layers.iter().map(|layer| layer.op.kind()).collect();
+    let mut kinds: Vec<_> =
+        architectures().iter().flat_map(|net| &net.layers).map(|layer| layer.op.kind()).collect();
     kinds.sort_unstable();
     kinds.dedup();
     let all = [
-        "add", "avgpool", "clip", "concat", "conv", "flatten", "input", "linear", "maxpool", "relu", "relu6",
+        "add",
+        "avgpool",
+        "clip",
+        "concat",
+        "conv",
+        "flatten",
+        "input",
+        "linear",
+        "maxpool",
+        "relu",
+        "relu6",
+        "relu_truncate",
+        "shift",
         "truncate",
     ];
     assert_eq!(kinds, all);
@@ -52,7 +94,7 @@ fn every_kind_is_there() {
 
 #[test]
 fn widths_are_checked_on_parse() {
-    let json = serde_json::to_string(&architecture()).expect("serialises");
+    let json = serde_json::to_string(&architectures()[0]).expect("serialises");
     for width in ["0", "65", "-1", "4294967296", "\"41\"", "null"] {
         assert_eq!(parse(&json.replacen("\"width\":41", &format!("\"width\":{width}"), 1)), None);
     }
@@ -60,7 +102,10 @@ fn widths_are_checked_on_parse() {
 
 #[test]
 fn every_single_lie_is_refused() {
-    let good = architecture();
+    architectures().iter().for_each(lies_are_refused);
+}
+
+fn lies_are_refused(good: &Architecture) {
     let refused = |what: &str, change: &dyn Fn(&mut Architecture)| {
         let mut net = good.clone();
         change(&mut net);
@@ -92,12 +137,25 @@ fn every_single_lie_is_refused() {
             LayerOp::Input => net.layers[at].inputs = vec![0],
             LayerOp::Conv(g) => g.in_channels = 0,
             LayerOp::Linear { weight_bits, .. } => *weight_bits = 0,
-            LayerOp::Truncate { shift } => *shift = u32::MAX,
+            LayerOp::Truncate { shift } | LayerOp::ReluTruncate { shift } => *shift = u32::MAX,
+            LayerOp::Shift { bits } => *bits = u32::MAX,
             LayerOp::Clip { low, .. } => *low = i64::MIN,
             LayerOp::AvgPool { multiplier, .. } => *multiplier = -1,
             LayerOp::MaxPool(window) => window.padding = [usize::MAX; 4],
             _ => net.layers[at].name = "\n".into(),
         });
+        for number in [0, 40, 41, 64, 4_000_000_000] {
+            let mut net = good.clone();
+            match &mut net.layers[at].op {
+                LayerOp::Conv(g) if number > 0 => g.headroom = number,
+                LayerOp::Truncate { shift } | LayerOp::ReluTruncate { shift } => *shift = number,
+                LayerOp::Shift { bits } => *bits = number,
+                _ => continue,
+            }
+            assert!(net.validate().is_err(), "{number} at {}", net.layers[at].name);
+            let options = Simplify::default();
+            assert!(simplify_architecture(&net, &options, &mut |_, _| 0).is_err());
+        }
     }
 }
 
@@ -138,19 +196,24 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
-    fn mutated_values(changes in prop::collection::vec((0..500usize, hostile_value()), 1..4)) {
-        let mut tree = serde_json::to_value(architecture()).expect("serialises");
+    fn mutated_values(
+        changes in prop::collection::vec((0..500usize, hostile_value()), 1..4),
+        which in 0..2usize,
+        headroom in prop_oneof![0..5u32, any::<u32>()],
+    ) {
+        let mut tree = serde_json::to_value(&architectures()[which]).expect("serialises");
         for (mut n, value) in changes {
             replace(&mut tree, &mut n, &value);
         }
         if let Some(net) = parse(&tree.to_string()) && net.validate().is_ok() {
             is_well_formed(&net);
+            simplifies(&net, headroom);
         }
     }
 
     #[test]
     fn mutated_bytes(changes in prop::collection::vec((any::<prop::sample::Index>(), b' '..b'~'), 1..4)) {
-        let mut json = serde_json::to_vec(&architecture()).expect("serialises");
+        let mut json = serde_json::to_vec(&architectures()[1]).expect("serialises");
         for (at, byte) in changes {
             let at = at.index(json.len());
             json[at] = byte;

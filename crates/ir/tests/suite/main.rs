@@ -4,3 +4,4 @@ mod common;
 mod hostile;
 mod lower;
 mod shapes;
+mod simplify;

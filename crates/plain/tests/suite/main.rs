@@ -3,3 +3,4 @@
 mod conv;
 mod layers;
 mod random;
+mod simplify;

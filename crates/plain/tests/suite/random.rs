@@ -8,25 +8,25 @@ use copriv_ring::{FixedPoint, RingVec, Width};
 use proptest::prelude::*;
 
 /// Numbers in -1..=1 from a seed.
-struct Numbers(u64);
+pub struct Numbers(pub u64);
 
 impl Numbers {
-    fn next(&mut self) -> u64 {
+    pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
         self.0 >> 33
     }
 
-    fn below(&mut self, n: usize) -> usize {
+    pub fn below(&mut self, n: usize) -> usize {
         (self.next() % n as u64) as usize
     }
 
-    fn floats(&mut self, n: usize, scale: f32) -> Vec<f32> {
+    pub fn floats(&mut self, n: usize, scale: f32) -> Vec<f32> {
         (0..n).map(|_| (self.next() as f32 / (1u64 << 30) as f32 - 1.0) * scale).collect()
     }
 }
 
 /// A network of up to `steps` random layers and a linear one; steps that do not fit the shapes are left out.
-fn network(seed: u64, steps: usize) -> Result<Graph, copriv_ir::Error> {
+pub fn network(seed: u64, steps: usize) -> Result<Graph, copriv_ir::Error> {
     let numbers = &mut Numbers(seed);
     let input = Shape::new(1 + numbers.below(3), 1 + numbers.below(8), 1 + numbers.below(8));
     let mut net = GraphBuilder::new("random", input)?;
