@@ -6,13 +6,19 @@ use crate::ratio::Ratio;
 
 /// Numbers that the linear maps of this crate act on. All methods compute in the domain: a sum may leave the canonical
 /// range until [`Domain::canonical`] brings it back.
-pub trait Domain {
+pub trait Domain: Sync {
     /// One number; the default is zero.
-    type Word: Copy + Default;
+    type Word: Copy + Default + Send + Sync;
 
     /// The coefficient as a number of the domain. Its denominator is odd, as in every [`crate::Transform`]; a ring may
     /// panic on an even one.
     fn coefficient(&self, value: Ratio) -> Self::Word;
+
+    /// `a + b`.
+    fn add(&self, a: Self::Word, b: Self::Word) -> Self::Word;
+
+    /// `a − b`.
+    fn sub(&self, a: Self::Word, b: Self::Word) -> Self::Word;
 
     /// `sum + a·b`.
     fn multiply_add(&self, sum: Self::Word, a: Self::Word, b: Self::Word) -> Self::Word;
@@ -32,10 +38,22 @@ impl Domain for Ring {
         residue(value)
     }
 
+    #[inline(always)]
+    fn add(&self, a: u64, b: u64) -> u64 {
+        a.wrapping_add(b)
+    }
+
+    #[inline(always)]
+    fn sub(&self, a: u64, b: u64) -> u64 {
+        a.wrapping_sub(b)
+    }
+
+    #[inline(always)]
     fn multiply_add(&self, sum: u64, a: u64, b: u64) -> u64 {
         sum.wrapping_add(a.wrapping_mul(b))
     }
 
+    #[inline(always)]
     fn canonical(&self, sum: u64) -> u64 {
         self.0.reduce(sum)
     }
@@ -52,10 +70,22 @@ impl Domain for Integers {
         residue(value) as i64
     }
 
+    #[inline(always)]
+    fn add(&self, a: i64, b: i64) -> i64 {
+        a.wrapping_add(b)
+    }
+
+    #[inline(always)]
+    fn sub(&self, a: i64, b: i64) -> i64 {
+        a.wrapping_sub(b)
+    }
+
+    #[inline(always)]
     fn multiply_add(&self, sum: i64, a: i64, b: i64) -> i64 {
         sum.wrapping_add(a.wrapping_mul(b))
     }
 
+    #[inline(always)]
     fn canonical(&self, sum: i64) -> i64 {
         sum
     }
@@ -72,10 +102,22 @@ impl Domain for Reals {
         value.to_f64()
     }
 
+    #[inline(always)]
+    fn add(&self, a: f64, b: f64) -> f64 {
+        a + b
+    }
+
+    #[inline(always)]
+    fn sub(&self, a: f64, b: f64) -> f64 {
+        a - b
+    }
+
+    #[inline(always)]
     fn multiply_add(&self, sum: f64, a: f64, b: f64) -> f64 {
         sum + a * b
     }
 
+    #[inline(always)]
     fn canonical(&self, sum: f64) -> f64 {
         sum
     }

@@ -20,12 +20,16 @@
 //!
 //! The norms' products bound the growth of the filters; the shifts' sums are bits that a position's product need not have.
 
+pub mod direct;
 pub mod domain;
 pub mod naive;
+mod nested;
 pub mod plan;
+mod product;
 pub mod ratio;
 pub mod tiling;
 pub mod transform;
+mod vector;
 
 pub use domain::{Domain, Integers, Reals, Ring};
 pub use plan::{Plan, Position};
