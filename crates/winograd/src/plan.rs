@@ -481,10 +481,11 @@ impl<D: Domain> Kernel for Inputs<'_, D> {
                         }
                         None => padded.fill(D::Word::default()),
                     }
-                    let tiles = padded.windows(col.input_len()).step_by(cols.step * width.stride);
-                    for (lane, tile) in run.lanes.clone().zip(tiles) {
-                        for (x, &word) in x.iter_mut().zip(tile) {
-                            x.as_flattened_mut()[lane] = word;
+                    let step = cols.step * width.stride;
+                    for (j, x) in x.iter_mut().enumerate() {
+                        let words = padded[j..].iter().step_by(step);
+                        for (lane, &word) in x.as_flattened_mut()[run.lanes.clone()].iter_mut().zip(words) {
+                            *lane = word;
                         }
                     }
                 }

@@ -57,10 +57,7 @@ impl<D: Domain> Kernel for Part<'_, D> {
     #[inline(always)]
     fn run(mut self) {
         match self.cols {
-            1 => self.few::<1>(),
-            2 => self.few::<2>(),
-            3 => self.few::<3>(),
-            FEW => self.few::<FEW>(),
+            ..=FEW => self.few(),
             _ => {
                 let mut from = 0;
                 while from < self.cols {
@@ -100,35 +97,63 @@ impl<D: Domain> Part<'_, D> {
         }
     }
 
-    /// N columns: inner products, the terms by lanes.
+    /// Few columns: inner products, the terms by lanes.
     #[inline(always)]
-    fn few<const N: usize>(&mut self) {
-        const LANES: usize = 8;
-        let mut columns = vec![D::Word::default(); N * self.inner];
-        for (t, column) in columns.chunks_exact_mut(self.inner).enumerate() {
-            for (word, v) in column.iter_mut().zip(self.v.chunks_exact(N)) {
+    fn few(&mut self) {
+        let mut column = vec![D::Word::default(); self.inner];
+        for t in 0..self.cols {
+            for (word, v) in column.iter_mut().zip(self.v.chunks_exact(self.cols)) {
                 *word = v[t];
             }
-        }
-        let columns: [&[D::Word]; N] = std::array::from_fn(|t| &columns[t * self.inner..][..self.inner]);
-        for (u, out) in self.u.chunks_exact(self.inner).zip(self.out.chunks_exact_mut(N)) {
-            let mut sums = [[D::Word::default(); LANES]; N];
-            let (chunks, rest) = u.as_chunks::<LANES>();
-            for (i, u) in chunks.iter().enumerate() {
-                for t in 0..N {
-                    let v = &columns[t].as_chunks::<LANES>().0[i];
-                    for n in 0..LANES {
-                        sums[t][n] = self.domain.multiply_add(sums[t][n], u[n], v[n]);
+            let outs = self.out.chunks_mut(ROWS * self.cols);
+            for (u, out) in self.u.chunks(ROWS * self.inner).zip(outs) {
+                let mut row = |r: usize| &u[r * self.inner..][..self.inner];
+                if out.len() == ROWS * self.cols {
+                    let sums = inner_products(self.domain, std::array::from_fn(&mut row), &column);
+                    for (out, sum) in out.chunks_exact_mut(self.cols).zip(sums) {
+                        out[t] = sum;
+                    }
+                } else {
+                    for (r, out) in out.chunks_exact_mut(self.cols).enumerate() {
+                        [out[t], ..] = inner_products(self.domain, [row(r); ROWS], &column);
                     }
                 }
             }
-            for t in 0..N {
-                let sum = sums[t].iter().fold(D::Word::default(), |sum, &x| self.domain.add(sum, x));
-                let rest = rest.iter().zip(&columns[t][chunks.len() * LANES..]);
-                let sum = rest.fold(sum, |sum, (&u, &v)| self.domain.multiply_add(sum, u, v));
-                out[t] = self.domain.canonical(sum);
-            }
         }
+    }
+}
+
+/// The rows times the column, canonical.
+#[inline(always)]
+fn inner_products<D: Domain>(domain: &D, u: [&[D::Word]; ROWS], v: &[D::Word]) -> [D::Word; ROWS] {
+    let (chunks, rest) = v.as_chunks::<COLS>();
+    let lanes = [u[0].as_chunks().0, u[1].as_chunks().0, u[2].as_chunks().0, u[3].as_chunks().0];
+    let (mut s0, mut s1) = ([D::Word::default(); COLS], [D::Word::default(); COLS]);
+    let (mut s2, mut s3) = ([D::Word::default(); COLS], [D::Word::default(); COLS]);
+    for (i, v) in chunks.iter().enumerate() {
+        add_products(domain, &mut s0, &lanes[0][i], v);
+        add_products(domain, &mut s1, &lanes[1][i], v);
+        add_products(domain, &mut s2, &lanes[2][i], v);
+        add_products(domain, &mut s3, &lanes[3][i], v);
+    }
+    let mut sums = [D::Word::default(); ROWS];
+    for ((sum, lanes), u) in sums.iter_mut().zip([s0, s1, s2, s3]).zip(u) {
+        for lane in lanes {
+            *sum = domain.add(*sum, lane);
+        }
+        for (&u, &v) in u[v.len() - rest.len()..].iter().zip(rest) {
+            *sum = domain.multiply_add(*sum, u, v);
+        }
+        *sum = domain.canonical(*sum);
+    }
+    sums
+}
+
+/// `sums[n] += u[n]·v[n]`.
+#[inline(always)]
+fn add_products<D: Domain>(domain: &D, sums: &mut [D::Word; COLS], u: &[D::Word; COLS], v: &[D::Word; COLS]) {
+    for n in 0..COLS {
+        sums[n] = domain.multiply_add(sums[n], u[n], v[n]);
     }
 }
 
@@ -144,41 +169,47 @@ pub(crate) fn rows<'a, D: Domain, const N: usize>(
 ) where
     D::Word: 'a,
 {
-    match u.len() / inner {
-        ROWS => block::<D, N, ROWS>(domain, inner, u, v, 0, &mut store),
-        few => {
-            for r in 0..few {
-                block::<D, N, 1>(domain, inner, &u[r * inner..], v.clone(), r, &mut store);
+    let mut give = |row: usize, mut sums: [D::Word; N]| {
+        for x in &mut sums {
+            *x = domain.canonical(*x);
+        }
+        store(row, &sums);
+    };
+    if u.len() == ROWS * inner {
+        let u: [&[D::Word]; ROWS] = std::array::from_fn(|r| &u[r * inner..][..inner]);
+        // One array a row, not an array of them: so they stay in registers.
+        let (mut s0, mut s1) = ([D::Word::default(); N], [D::Word::default(); N]);
+        let (mut s2, mut s3) = ([D::Word::default(); N], [D::Word::default(); N]);
+        for (i, v) in v.take(inner).enumerate() {
+            add_multiple(domain, &mut s0, u[0][i], v);
+            add_multiple(domain, &mut s1, u[1][i], v);
+            add_multiple(domain, &mut s2, u[2][i], v);
+            add_multiple(domain, &mut s3, u[3][i], v);
+        }
+        give(0, s0);
+        give(1, s1);
+        give(2, s2);
+        give(3, s3);
+    } else {
+        for (row, u) in u.chunks_exact(inner).enumerate() {
+            let mut sums = [D::Word::default(); N];
+            for (&u, v) in u.iter().zip(v.clone()) {
+                add_multiple(domain, &mut sums, u, v);
             }
+            give(row, sums);
         }
     }
 }
 
+/// `sums[n] += u·v[n]`.
 #[inline(always)]
-fn block<'a, D: Domain, const N: usize, const R: usize>(
+fn add_multiple<D: Domain, const N: usize>(
     domain: &D,
-    inner: usize,
-    u: &[D::Word],
-    v: impl Iterator<Item = &'a [D::Word; N]>,
-    first: usize,
-    store: &mut impl FnMut(usize, &[D::Word; N]),
-) where
-    D::Word: 'a,
-{
-    let u: [&[D::Word]; R] = std::array::from_fn(|r| &u[r * inner..][..inner]);
-    let mut sums = [[D::Word::default(); N]; R];
-    for (i, v) in v.take(inner).enumerate() {
-        for r in 0..R {
-            let u = u[r][i];
-            for n in 0..N {
-                sums[r][n] = domain.multiply_add(sums[r][n], u, v[n]);
-            }
-        }
-    }
-    for (r, sums) in sums.iter_mut().enumerate() {
-        for x in sums.iter_mut() {
-            *x = domain.canonical(*x);
-        }
-        store(first + r, sums);
+    sums: &mut [D::Word; N],
+    u: D::Word,
+    v: &[D::Word; N],
+) {
+    for n in 0..N {
+        sums[n] = domain.multiply_add(sums[n], u, v[n]);
     }
 }
