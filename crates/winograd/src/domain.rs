@@ -23,6 +23,16 @@ pub trait Domain: Sync {
     /// `sum + a·b`.
     fn multiply_add(&self, sum: Self::Word, a: Self::Word, b: Self::Word) -> Self::Word;
 
+    /// `Σ u_i·v_i`, summed in any order.
+    #[inline(always)]
+    fn inner_product(&self, u: &[Self::Word], v: &[Self::Word]) -> Self::Word {
+        let mut sum = Self::Word::default();
+        for (&u, &v) in u.iter().zip(v) {
+            sum = self.multiply_add(sum, u, v);
+        }
+        sum
+    }
+
     /// The canonical form of a sum.
     fn canonical(&self, sum: Self::Word) -> Self::Word;
 }
@@ -115,6 +125,26 @@ impl Domain for Reals {
     #[inline(always)]
     fn multiply_add(&self, sum: f64, a: f64, b: f64) -> f64 {
         sum + a * b
+    }
+
+    /// By sixteen sums, as the compiler does not reorder one.
+    #[inline(always)]
+    fn inner_product(&self, u: &[f64], v: &[f64]) -> f64 {
+        let ((u, u_end), (v, v_end)) = (u.as_chunks::<16>(), v.as_chunks::<16>());
+        let mut sums = [0.0; 16];
+        for (u, v) in u.iter().zip(v) {
+            for n in 0..16 {
+                sums[n] += u[n] * v[n];
+            }
+        }
+        let mut sum = 0.0;
+        for (&u, &v) in u_end.iter().zip(v_end) {
+            sum += u * v;
+        }
+        for lane in sums {
+            sum += lane;
+        }
+        sum
     }
 
     #[inline(always)]

@@ -97,63 +97,20 @@ impl<D: Domain> Part<'_, D> {
         }
     }
 
-    /// Few columns: inner products, the terms by lanes.
+    /// Few columns: inner products.
     #[inline(always)]
     fn few(&mut self) {
-        let mut column = vec![D::Word::default(); self.inner];
-        for t in 0..self.cols {
+        let mut columns = vec![D::Word::default(); self.cols * self.inner];
+        for (t, column) in columns.chunks_exact_mut(self.inner).enumerate() {
             for (word, v) in column.iter_mut().zip(self.v.chunks_exact(self.cols)) {
                 *word = v[t];
             }
-            let outs = self.out.chunks_mut(ROWS * self.cols);
-            for (u, out) in self.u.chunks(ROWS * self.inner).zip(outs) {
-                let mut row = |r: usize| &u[r * self.inner..][..self.inner];
-                if out.len() == ROWS * self.cols {
-                    let sums = inner_products(self.domain, std::array::from_fn(&mut row), &column);
-                    for (out, sum) in out.chunks_exact_mut(self.cols).zip(sums) {
-                        out[t] = sum;
-                    }
-                } else {
-                    for (r, out) in out.chunks_exact_mut(self.cols).enumerate() {
-                        [out[t], ..] = inner_products(self.domain, [row(r); ROWS], &column);
-                    }
-                }
+        }
+        for (u, out) in self.u.chunks_exact(self.inner).zip(self.out.chunks_exact_mut(self.cols)) {
+            for (column, out) in columns.chunks_exact(self.inner).zip(out) {
+                *out = self.domain.canonical(self.domain.inner_product(u, column));
             }
         }
-    }
-}
-
-/// The rows times the column, canonical.
-#[inline(always)]
-fn inner_products<D: Domain>(domain: &D, u: [&[D::Word]; ROWS], v: &[D::Word]) -> [D::Word; ROWS] {
-    let (chunks, rest) = v.as_chunks::<COLS>();
-    let lanes = [u[0].as_chunks().0, u[1].as_chunks().0, u[2].as_chunks().0, u[3].as_chunks().0];
-    let (mut s0, mut s1) = ([D::Word::default(); COLS], [D::Word::default(); COLS]);
-    let (mut s2, mut s3) = ([D::Word::default(); COLS], [D::Word::default(); COLS]);
-    for (i, v) in chunks.iter().enumerate() {
-        add_products(domain, &mut s0, &lanes[0][i], v);
-        add_products(domain, &mut s1, &lanes[1][i], v);
-        add_products(domain, &mut s2, &lanes[2][i], v);
-        add_products(domain, &mut s3, &lanes[3][i], v);
-    }
-    let mut sums = [D::Word::default(); ROWS];
-    for ((sum, lanes), u) in sums.iter_mut().zip([s0, s1, s2, s3]).zip(u) {
-        for lane in lanes {
-            *sum = domain.add(*sum, lane);
-        }
-        for (&u, &v) in u[v.len() - rest.len()..].iter().zip(rest) {
-            *sum = domain.multiply_add(*sum, u, v);
-        }
-        *sum = domain.canonical(*sum);
-    }
-    sums
-}
-
-/// `sums[n] += u[n]·v[n]`.
-#[inline(always)]
-fn add_products<D: Domain>(domain: &D, sums: &mut [D::Word; COLS], u: &[D::Word; COLS], v: &[D::Word; COLS]) {
-    for n in 0..COLS {
-        sums[n] = domain.multiply_add(sums[n], u[n], v[n]);
     }
 }
 
