@@ -28,6 +28,17 @@ pub fn convolution<D: Domain>(
     weights: &[D::Word],
     map: &[D::Word],
 ) -> Vec<D::Word> {
+    convolution_on(Backend::best(), domain, (rows, cols), (filters, channels), weights, map)
+}
+
+fn convolution_on<D: Domain>(
+    backend: Backend,
+    domain: &D,
+    (rows, cols): (Axis, Axis),
+    (filters, channels): (usize, usize),
+    weights: &[D::Word],
+    map: &[D::Word],
+) -> Vec<D::Word> {
     let taps = channels * rows.kernel * cols.kernel;
     assert_eq!(weights.len(), filters * taps, "{filters} filters of {taps} taps");
     assert_eq!(map.len(), channels * rows.size * cols.size, "{channels} maps");
@@ -44,10 +55,10 @@ pub fn convolution<D: Domain>(
     let lines = planes.chunks_exact_mut(wide).take(channels * phases * tall).enumerate();
     for (n, line) in lines {
         let (channel, phase, row) = (n / (phases * tall), n / tall % phases, n % tall);
-        let Some(y) = inside(rows, row * rows.stride + phase / cols.stride) else { continue };
+        let Some(y) = rows.inside(row * rows.stride + phase / cols.stride) else { continue };
         let source = &map[(channel * rows.size + y) * cols.size..][..cols.size];
         for (x, word) in line.iter_mut().enumerate() {
-            *word = inside(cols, x * cols.stride + phase % cols.stride).map_or(*word, |x| source[x]);
+            *word = cols.inside(x * cols.stride + phase % cols.stride).map_or(*word, |x| source[x]);
         }
     }
     let offset = |tap: usize| {
@@ -68,13 +79,8 @@ pub fn convolution<D: Domain>(
         weights,
         out,
     };
-    run_all(Backend::best(), parts.map(part).collect());
+    run_all(backend, parts.map(part).collect());
     out
-}
-
-/// The input at this index of the padded axis.
-fn inside(axis: Axis, padded: usize) -> Option<usize> {
-    padded.checked_sub(axis.before).filter(|&x| x < axis.size)
 }
 
 /// Some of the filters.
@@ -115,6 +121,32 @@ impl<D: Domain> Kernel for Part<'_, D> {
                     }
                 };
                 product::rows(self.domain, taps, weights, self.offsets.iter().map(lanes), store);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Ring;
+    use crate::naive;
+
+    #[test]
+    fn backends_agree_with_the_definition() {
+        let ring = Ring(copriv_ring::Width::of(64));
+        for (size, stride, (before, after)) in
+            [(1, 1, (1, 1)), (4, 1, (0, 2)), (9, 2, (2, 0)), (21, 3, (1, 1))]
+        {
+            let axis = Axis { size, kernel: 3, stride, before, after };
+            let axes = (axis, Axis { kernel: 2, ..axis });
+            let (filters, channels) = (13, 3);
+            let words = |n: u64| (1..=n).map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect::<Vec<_>>();
+            let (weights, map) = (words(13 * 3 * 6), words((3 * size * size) as u64));
+            let expected = naive::convolution(&ring, axes, (filters, channels), &weights, &map);
+            for backend in Backend::all() {
+                let got = convolution_on(backend, &ring, axes, (filters, channels), &weights, &map);
+                assert_eq!(got, expected, "{backend:?}");
             }
         }
     }

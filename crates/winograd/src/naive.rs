@@ -110,10 +110,8 @@ pub fn inputs<D: Domain>(domain: &D, plan: &Plan, channels: usize, map: &[D::Wor
             for channel in 0..channels {
                 for (&top, &first) in pairs(&row.starts, &col.starts) {
                     let word = |i: usize, j: usize| {
-                        let y =
-                            (top * height.stride + i).checked_sub(height.before).filter(|&y| y < height.size);
-                        let x =
-                            (first * width.stride + j).checked_sub(width.before).filter(|&x| x < width.size);
+                        let (y, x) =
+                            (height.inside(top * height.stride + i), width.inside(first * width.stride + j));
                         let at = |(y, x)| map[(channel * height.size + y) * width.size + x];
                         y.zip(x).map(at).unwrap_or_default()
                     };

@@ -27,10 +27,11 @@
 //! # Bounds
 //!
 //! The transformed filter at a position is `Σ_ij G'_row[i]·G'_col[j]·g_ij`, so at most `max|g|` times the product N of the two
-//! rows' L1 norms; the signs of the rows attain it. Signed weights of b bits, −2^(b−1) ≤ g < 2^(b−1), are signed integers of
-//! `b + ⌈log2 N⌉` bits afterwards: |U| ≤ N·2^(b−1), which is below 2^(b−1+⌈log2 N⌉) unless N is a power of two; where it
-//! is one, every row of G' begins with a positive entry, so the positive extreme N·2^(b−1) itself is out of reach, and the
-//! negative one is representable.
+//! rows' L1 norms; the signs of the rows attain it. Signed weights of b bits, −2^(b−1) ≤ g ≤ 2^(b−1) − 1, are signed integers
+//! of `b + ⌈log2 N⌉` bits afterwards. For let P be the sum of the positive coefficients `G'_row[i]·G'_col[j]`, and M that of the
+//! negative ones without their sign, P + M = N. Then `−N·2^(b−1) + M ≤ U ≤ N·2^(b−1) − P`, and P ≥ 1: in every row of G' the
+//! first entry that is not zero is positive, being a power of q > 0, or the 1 of infinity, and so is the product of two such.
+//! Hence `−2^(b−1+⌈log2 N⌉) ≤ U < 2^(b−1+⌈log2 N⌉)`.
 
 use std::ops::Range;
 
@@ -475,7 +476,7 @@ impl<D: Domain> Kernel for Inputs<'_, D> {
                 let top = (rows.start + run.row * rows.step) * height.stride;
                 let left = (cols.start + run.col * cols.step) * width.stride;
                 for (i, x) in x.chunks_exact_mut(col.input_len()).enumerate() {
-                    match inside(height, top + i) {
+                    match height.inside(top + i) {
                         Some(y) => {
                             copy_padded(width, &plane[y * width.size..][..width.size], left, &mut padded)
                         }
@@ -495,11 +496,6 @@ impl<D: Domain> Kernel for Inputs<'_, D> {
             });
         }
     }
-}
-
-/// The input at this index of the padded axis.
-fn inside(axis: Axis, padded: usize) -> Option<usize> {
-    padded.checked_sub(axis.before).filter(|&x| x < axis.size)
 }
 
 /// What the padded axis has from index `left` on, zeros behind its end.

@@ -177,11 +177,13 @@ proptest! {
         };
         let (weights, map) = (small(seed, weights), small(seed ^ 1, map));
         let axes = (plan.rows().axis(), plan.cols().axis());
-        let direct = naive::convolution(&Integers, axes, (k, c), &weights, &map);
-        let scaled: Vec<i64> = direct.iter().map(|x| x << plan.headroom()).collect();
-        prop_assert_eq!(winograd(&Integers, &plan, (k, c), &weights, &map), scaled.clone());
+        let definition = naive::convolution(&Integers, axes, (k, c), &weights, &map);
+        let scaled: Vec<i64> = definition.iter().map(|x| x << plan.headroom()).collect();
+        prop_assert_eq!(&winograd(&Integers, &plan, (k, c), &weights, &map), &scaled);
+        prop_assert_eq!(&plan.convolve(&Integers, k, c, &weights, &map), &scaled);
+        prop_assert_eq!(direct::convolution(&Integers, axes, (k, c), &weights, &map), definition);
         let real = |x: &[i64]| x.iter().map(|&x| x as f64).collect::<Vec<_>>();
-        for (got, expected) in winograd(&Reals, &plan, (k, c), &real(&weights), &real(&map)).iter().zip(scaled) {
+        for (got, expected) in plan.convolve(&Reals, k, c, &real(&weights), &real(&map)).iter().zip(scaled) {
             prop_assert!((got - expected as f64).abs() < 0.01, "{} is not {}", got, expected);
         }
     }
@@ -266,6 +268,8 @@ proptest! {
     fn transforms_of_many_channels((plan, _, _) in case(), k in 30usize..70, c in 30usize..70, l in 8u32..=64, seed: u64) {
         let (width, ring) = (Width::of(l), Ring(Width::of(l)));
         assert_definitions(&ring, &plan, (k, c), seed, |x| width.reduce(x), |x, y| x == y);
+        let real = |x: u64| (x as i32 >> 16) as f64 / 256.0;
+        assert_definitions(&Reals, &plan, (k, c), seed, real, |x, y| (x - y).abs() <= 1e-6 * x.abs().max(1.0));
     }
 }
 
