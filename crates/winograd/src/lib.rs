@@ -3,7 +3,10 @@
 //! [`transform`] generates F(m, r) from points, with integer filter and input transforms and an output transform whose
 //! denominators are odd, thus units; [`tiling`] covers a dimension with the fewest products; [`plan`] transforms feature maps and
 //! filters to one matrix product per tile position and back. The result is 2^h times the convolution, bit for bit, and h is
-//! absorbed by the truncation that follows. Stride 2 goes by the phases of the input, through the same plan.
+//! absorbed by the truncation that follows. Strides above 1 go by the phases of the input, through the same plan.
+//!
+//! [`Plan::convolve`] does all of it at one place, in any [`Domain`]; [`direct`] is the convolution that it has to beat, and
+//! [`naive`] has the definitions of everything, for tests.
 //!
 //! Products of 3×3 kernels, nested in two dimensions:
 //!
@@ -20,12 +23,16 @@
 //!
 //! The norms' products bound the growth of the filters; the shifts' sums are bits that a position's product need not have.
 
+pub mod direct;
 pub mod domain;
 pub mod naive;
+mod nested;
 pub mod plan;
+mod product;
 pub mod ratio;
 pub mod tiling;
 pub mod transform;
+mod vector;
 
 pub use domain::{Domain, Integers, Reals, Ring};
 pub use plan::{Plan, Position};

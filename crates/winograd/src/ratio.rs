@@ -47,7 +47,7 @@ impl Ratio {
         Self::new(numerator, self.denominator.checked_mul(other.denominator)?)
     }
 
-    /// The nearest `f64`.
+    /// As an `f64`, the nearest where numerator and denominator are at most 2^53.
     pub fn to_f64(self) -> f64 {
         self.numerator as f64 / self.denominator as f64
     }

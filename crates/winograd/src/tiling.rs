@@ -28,6 +28,11 @@ impl Axis {
             .checked_sub(self.kernel)
             .map_or(0, |room| room / self.stride + 1)
     }
+
+    /// The input at this index of the padded dimension, `None` where it is padding.
+    pub(crate) fn inside(&self, padded: usize) -> Option<usize> {
+        padded.checked_sub(self.before).filter(|&x| x < self.size)
+    }
 }
 
 /// Where a tile is.
@@ -39,7 +44,8 @@ pub struct Tile {
     pub start: usize,
 }
 
-/// A cover of a dimension's outputs by tiles, large ones first; only the last can reach past the end.
+/// A cover of a dimension's outputs by tiles, large ones first; only the last can reach past the end, as a cover with one tile
+/// too many has not the fewest products.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tiling {
     axis: Axis,

@@ -5,8 +5,9 @@
 //! Take n = m + r − 1 distinct points p/q of the projective line, infinity being 1/0, each in lowest
 //! terms. Let V_k be the n × k matrix with rows `q^(k-1), p·q^(k-2), …, p^(k-1)` and
 //! `N_i = Π_{j≠i} (p_i·q_j − p_j·q_i)`. The coefficients of `Π_{j≠i} (q_j·x − p_j)` are row i of an integer matrix L
-//! with `L·V_nᵀ = diag(N)`. Multiplication of polynomials is evaluation, pointwise product, interpolation;
-//! its transpose is the filter
+//! with `L·V_nᵀ = diag(N)`, as that polynomial vanishes at all points but i, where it is N_i. The points being distinct, no N_i
+//! is zero, and `V_nᵀ·diag(1/N)·L = 1`. At every point, entry i of V_m times entry j of V_r is entry i + j of V_n, hence the
+//! filter
 //!
 //! `y = V_mᵀ · diag(1/N) · [(V_r·g) ⊙ (L·d)]`,  `y_i = Σ_j g_j·d_{i+j}`.
 //!
@@ -16,9 +17,13 @@
 //!
 //! # Headroom
 //!
-//! `a_i` sums, over the other points, the 2-adic distance of i and j. Modulo 2 the projective line has three points (0, 1, ∞),
-//! so with n ≤ 3 points h = 0 is possible, and not with more; two in each class give h = 1 for n ≤ 6. Among three points of one
-//! class two agree mod 4, so n = 7 and n = 8 need h = 3. The standard sets attain these minima:
+//! `a_i` sums, over the other points j, the exponent of 2 in `p_i·q_j − p_j·q_i`: the number of bits to which points i and j
+//! agree. Modulo 2 the projective line has three points (0, 1, ∞), and a_i = 0 says that point i is alone in its class. So
+//! with n ≤ 3 points h = 0 is possible, and not with more; two in each class, different mod 4, give h = 1 for n ≤ 6. From n = 7
+//! on a class has three points, and, as it has two classes mod 4, two of the three agree mod 4: each of these has a_i ≥ 2 + 1,
+//! so n = 7 and n = 8 need h = 3. On given points no smaller h does, either: the rows of G', B' and V_m have no common factor
+//! (those of B' by Gauss's lemma), so that where a_i = h, column i of A' has an odd entry and nothing to give away. The
+//! standard sets attain the minima:
 //!
 //! | n | points                         | h | used for         |
 //! |---|--------------------------------|---|------------------|
@@ -29,7 +34,7 @@
 //! | 7 | 0, 2, −2, 1, −1, 1/2, ∞        | 3 | F(5,3)           |
 //! | 8 | 0, 2, −2, 1, −1, 1/2, −1/2, ∞  | 3 | F(6,3)           |
 //!
-//! Nesting in two dimensions doubles h.
+//! Nested in two dimensions, the h of the two add.
 //!
 //! # Reference
 //!

@@ -1,7 +1,7 @@
 //! Plans against the direct convolution, bit for bit.
 
 use copriv_ring::Width;
-use copriv_winograd::{Axis, Domain, Integers, Plan, Reals, Ring, Tiling, naive};
+use copriv_winograd::{Axis, Domain, Integers, Plan, Reals, Ring, Tiling, direct, naive};
 use proptest::prelude::*;
 
 fn axis(kernel: usize, stride: usize) -> impl Strategy<Value = Axis> {
@@ -68,6 +68,35 @@ fn winograd<D: Domain>(
     plan.outputs(domain, k, &naive::products(domain, plan, (k, c), &u, &v))
 }
 
+/// Both transforms, the products and the way back, against the definitions, word by word.
+fn assert_definitions<D: Domain>(
+    domain: &D,
+    plan: &Plan,
+    (k, c): (usize, usize),
+    seed: u64,
+    word: impl Fn(u64) -> D::Word,
+    equal: impl Fn(D::Word, D::Word) -> bool,
+) {
+    let Shape { weights, map } = shape(plan, k, c);
+    let draw = |seed, n| words(Width::of(64), seed, n).into_iter().map(&word).collect::<Vec<_>>();
+    let assert_equal = |what: &str, fast: &[D::Word], definition: &[D::Word]| {
+        assert_eq!(fast.len(), definition.len(), "{what}");
+        let differ = fast.iter().zip(definition).position(|(&x, &y)| !equal(x, y));
+        assert_eq!(differ, None, "{what} of {plan:?}");
+    };
+    let weights = draw(seed, weights);
+    let u = naive::filters(domain, plan, k * c, &weights);
+    assert_equal("filters", &plan.filters(domain, k * c, &weights), &u);
+    let map = draw(seed ^ 1, map);
+    let v = naive::inputs(domain, plan, c, &map);
+    assert_equal("inputs", &plan.inputs(domain, c, &map), &v);
+    let products = naive::products(domain, plan, (k, c), &u, &v);
+    assert_equal("products", &plan.multiply(domain, (k, c), &u, &v), &products);
+    let products = draw(seed ^ 2, products.len());
+    let outputs = naive::outputs(domain, plan, k, &products);
+    assert_equal("outputs", &plan.outputs(domain, k, &products), &outputs);
+}
+
 fn add(width: Width, a: &[u64], b: &[u64]) -> Vec<u64> {
     a.iter().zip(b).map(|(&a, &b)| width.reduce(a.wrapping_add(b))).collect()
 }
@@ -82,6 +111,28 @@ proptest! {
         let direct = naive::convolution(&Ring(width), axes, (k, c), &weights, &map);
         let scaled: Vec<u64> = direct.iter().map(|x| width.reduce(x << plan.headroom())).collect();
         prop_assert_eq!(winograd(&Ring(width), &plan, (k, c), &weights, &map), scaled);
+    }
+
+    #[test]
+    fn transforms_are_their_definitions((plan, k, c) in case(), l in 8u32..=64, seed: u64) {
+        let (width, ring) = (Width::of(l), Ring(Width::of(l)));
+        assert_definitions(&ring, &plan, (k, c), seed, |x| width.reduce(x), |x, y| x == y);
+        assert_definitions(&Integers, &plan, (k, c), seed, |x| x as i64, |x, y| x == y);
+        let real = |x: u64| (x as i32 >> 16) as f64 / 256.0;
+        assert_definitions(&Reals, &plan, (k, c), seed, real, |x, y| (x - y).abs() <= 1e-6 * x.abs().max(1.0));
+    }
+
+    #[test]
+    fn convolutions_are_the_definition((plan, k, c) in case(), l in 8u32..=64, seed: u64) {
+        let (width, ring) = (Width::of(l), Ring(Width::of(l)));
+        let (k, c) = (3 * k, 5 * c);
+        let Shape { weights, map } = shape(&plan, k, c);
+        let (weights, map) = (words(width, seed, weights), words(width, seed ^ 1, map));
+        let axes = (plan.rows().axis(), plan.cols().axis());
+        let definition = naive::convolution(&ring, axes, (k, c), &weights, &map);
+        prop_assert_eq!(&direct::convolution(&ring, axes, (k, c), &weights, &map), &definition);
+        let scaled: Vec<u64> = definition.iter().map(|x| width.reduce(x << plan.headroom())).collect();
+        prop_assert_eq!(plan.convolve(&ring, k, c, &weights, &map), scaled);
     }
 
     #[test]
@@ -126,11 +177,13 @@ proptest! {
         };
         let (weights, map) = (small(seed, weights), small(seed ^ 1, map));
         let axes = (plan.rows().axis(), plan.cols().axis());
-        let direct = naive::convolution(&Integers, axes, (k, c), &weights, &map);
-        let scaled: Vec<i64> = direct.iter().map(|x| x << plan.headroom()).collect();
-        prop_assert_eq!(winograd(&Integers, &plan, (k, c), &weights, &map), scaled.clone());
+        let definition = naive::convolution(&Integers, axes, (k, c), &weights, &map);
+        let scaled: Vec<i64> = definition.iter().map(|x| x << plan.headroom()).collect();
+        prop_assert_eq!(&winograd(&Integers, &plan, (k, c), &weights, &map), &scaled);
+        prop_assert_eq!(&plan.convolve(&Integers, k, c, &weights, &map), &scaled);
+        prop_assert_eq!(direct::convolution(&Integers, axes, (k, c), &weights, &map), definition);
         let real = |x: &[i64]| x.iter().map(|&x| x as f64).collect::<Vec<_>>();
-        for (got, expected) in winograd(&Reals, &plan, (k, c), &real(&weights), &real(&map)).iter().zip(scaled) {
+        for (got, expected) in plan.convolve(&Reals, k, c, &real(&weights), &real(&map)).iter().zip(scaled) {
             prop_assert!((got - expected as f64).abs() < 0.01, "{} is not {}", got, expected);
         }
     }
@@ -204,6 +257,19 @@ proptest! {
             next += tiling.transforms()[tile.kind].outputs();
         }
         prop_assert!(next >= tiling.axis().outputs());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    /// Enough channels and filters for full lanes and several threads' blocks, and some beyond.
+    #[test]
+    fn transforms_of_many_channels((plan, _, _) in case(), k in 30usize..70, c in 30usize..70, l in 8u32..=64, seed: u64) {
+        let (width, ring) = (Width::of(l), Ring(Width::of(l)));
+        assert_definitions(&ring, &plan, (k, c), seed, |x| width.reduce(x), |x, y| x == y);
+        let real = |x: u64| (x as i32 >> 16) as f64 / 256.0;
+        assert_definitions(&Reals, &plan, (k, c), seed, real, |x, y| (x - y).abs() <= 1e-6 * x.abs().max(1.0));
     }
 }
 
