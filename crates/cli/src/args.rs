@@ -1,8 +1,8 @@
 //! The command line: groups of options that commands share, and the program itself.
 
-use crate::command::{bench, demo, infer, plan, run, serve, zoo};
+use crate::command::{bench, demo, infer, plan, preprocess, run, serve, zoo};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
-use copriv_runner::{Reveal, Suite};
+use copriv_runner::{Ot, Reveal, Settings, Suite};
 use serde::Serialize;
 use std::fmt;
 use std::path::PathBuf;
@@ -23,7 +23,11 @@ use std::time::Duration;
         copriv plan zoo:resnet18-cifar100    what an inference would put on the wire\n\n\
         Two machines:\n  \
         copriv serve zoo:digits --listen 0.0.0.0:7878            on one\n  \
-        copriv infer --server HOST:7878 --input digit.png        on the other",
+        copriv infer --server HOST:7878 --input digit.png        on the other\n\n\
+        With the work done ahead:\n  \
+        copriv serve zoo:digits --listen 0.0.0.0:7878 --store server.store\n  \
+        copriv preprocess --server HOST:7878 --store client.store --count 10\n  \
+        copriv infer --server HOST:7878 --store client.store --input digit.png",
     max_term_width = 100
 )]
 pub struct Program {
@@ -41,6 +45,7 @@ pub enum Command {
     Demo(demo::Demo),
     Serve(serve::Serve),
     Infer(infer::Infer),
+    Preprocess(preprocess::Preprocess),
     Run(run::Run),
     Plan(plan::Plan),
     Zoo(zoo::Zoo),
@@ -61,14 +66,25 @@ pub struct ModelArgs {
 /// How a network is run; what both parties must agree on.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct ProtocolArgs {
-    /// The protocols: cryptflow2.
+    /// The protocols: best (the cheapest of everything, layer by layer), copriv (as in the paper: Winograd F(2,3), the
+    /// cheaper OT role) or cryptflow2 (the baseline).
     #[arg(long, value_name = "NAME", default_value_t)]
     pub suite: Suite,
+    /// Where the oblivious transfers of suite best come from: iknp.
+    #[arg(long, value_name = "NAME", default_value_t)]
+    pub ot: Ot,
     #[command(flatten)]
     pub fixed: FixedArgs,
     /// What the client learns: logits (the network's output) or label (the index of its largest element).
     #[arg(long, value_name = "WHAT", default_value_t)]
     pub reveal: Reveal,
+}
+
+impl ProtocolArgs {
+    /// What they say of the protocols.
+    pub fn settings(&self) -> Settings {
+        Settings { suite: self.suite, ot: self.ot, reveal: self.reveal }
+    }
 }
 
 /// The fixed point.

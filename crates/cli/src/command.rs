@@ -4,6 +4,7 @@ pub mod bench;
 pub mod demo;
 pub mod infer;
 pub mod plan;
+pub mod preprocess;
 pub mod run;
 pub mod serve;
 mod show;
@@ -18,6 +19,7 @@ pub fn run(command: Command) -> Result<(), Error> {
         Command::Demo(demo) => demo.run(),
         Command::Serve(serve) => serve.run(),
         Command::Infer(infer) => infer.run(),
+        Command::Preprocess(preprocess) => preprocess.run(),
         Command::Run(run) => run.run(),
         Command::Plan(plan) => plan.run(),
         Command::Zoo(zoo) => zoo.run(),

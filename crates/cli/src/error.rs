@@ -16,6 +16,9 @@ pub enum Error {
     /// Planning or running.
     #[error(transparent)]
     Runner(#[from] copriv_runner::Error),
+    /// A store of preprocessed entries.
+    #[error(transparent)]
+    Store(#[from] copriv_runner::StoreError),
     /// A bit width that is none.
     #[error(transparent)]
     Width(#[from] copriv_ring::InvalidWidth),

@@ -7,7 +7,7 @@ use crate::machine;
 use crate::progress::Bar;
 use copriv_channel::{Channel, Shaped, Tcp};
 use copriv_ring::RingVec;
-use copriv_runner::{Client, Offer, Output, Plan, Report, Suite, entropy};
+use copriv_runner::{Client, Offer, Output, Plan, Report, Source, Store, Suite, entropy};
 use copriv_wire::Role;
 use serde::Serialize;
 use serde_json::Value;
@@ -49,7 +49,6 @@ pub struct Connected {
     pub client: Client,
     /// Where the server is.
     peer: SocketAddr,
-    inferences: usize,
 }
 
 impl Connected {
@@ -64,7 +63,7 @@ impl Connected {
                         .map_err(|e| Error::Peer { peer, why: e.to_string() })?;
                     let client =
                         Client::connect(channel, entropy()?, insist).map_err(|e| Error::session(peer, e))?;
-                    return Ok(Self { client, peer, inferences: 0 });
+                    return Ok(Self { client, peer });
                 }
                 Err(e) => refused = unreachable(peer, link.timeout, &e),
             }
@@ -77,24 +76,23 @@ impl Connected {
         self.client.offer()
     }
 
-    /// What the next inference is predicted to cost.
-    pub fn plan(&self) -> Result<Plan, Error> {
-        let Offer { suite, reveal, architecture } = self.offer();
-        let plan = if self.inferences == 0 { Plan::new } else { Plan::again };
-        Ok(plan(architecture, *suite, *reveal)?)
-    }
-
     /// One inference.
-    pub fn infer(&mut self, input: &RingVec, what: &str) -> Result<Inference, Error> {
-        let plan = self.plan()?;
-        tracing::debug!(?plan.total, "planned");
+    pub fn infer(&mut self, input: &RingVec, source: Source<'_>, what: &str) -> Result<Inference, Error> {
         let bar = Bar::steps(what);
-        let result = self.client.infer(input, &mut |progress| bar.inference(progress));
+        let result = self.client.infer(input, source, &mut |progress| bar.inference(progress));
         drop(bar);
-        let (output, report) = result.map_err(|e| Error::session(self.peer, e))?;
-        self.inferences += 1;
+        let done = result.map_err(|e| Error::session(self.peer, e))?;
+        let copriv_runner::Inference { output, plan, report } = done;
         let differences = plan.differences(&report);
         Ok(Inference { output, plan, report, differences })
+    }
+
+    /// Preprocesses one entry for `store`: what was planned and what was counted.
+    pub fn preprocess(&mut self, store: &Store, what: &str) -> Result<(Plan, Report), Error> {
+        let bar = Bar::steps(what);
+        let result = self.client.preprocess(store, &mut |progress| bar.inference(progress));
+        drop(bar);
+        result.map_err(|e| Error::session(self.peer, e))
     }
 }
 
@@ -151,8 +149,8 @@ impl ServerProcess {
         let program = std::env::current_exe().map_err(failed)?;
         let mut command = Command::new(program);
         command.args(["serve", "--listen", "127.0.0.1:0", "--once", "--json", "--until-stdin-closes"]);
-        let ProtocolArgs { suite, fixed: FixedArgs { bits, frac }, reveal } = protocol;
-        command.args(["--suite", suite.name(), "--reveal", &reveal.to_string()]);
+        let ProtocolArgs { suite, ot, fixed: FixedArgs { bits, frac }, reveal } = protocol;
+        command.args(["--suite", suite.name(), "--ot", ot.name(), "--reveal", &reveal.to_string()]);
         command.args(["--bits", &bits.to_string(), "--frac", &frac.to_string()]);
         command.args(["--network", link.network.name()]);
         command.args(["--timeout", &link.timeout.as_secs_f64().to_string()]);

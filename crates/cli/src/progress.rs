@@ -1,7 +1,7 @@
 //! A bar on standard error for what takes its time: it appears after a second, and only on a terminal.
 
 use crate::format;
-use copriv_runner::Progress;
+use copriv_runner::{Phase, Progress};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, IsTerminal};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -56,11 +56,15 @@ impl Bar {
 
     /// Where an inference is.
     pub fn inference(&self, progress: Progress<'_>) {
-        let Progress { done, steps, name, traffic } = progress;
+        let Progress { phase, done, steps, name, traffic } = progress;
         tell(progress);
         self.bar.set_length(steps as u64);
         self.bar.set_position(done as u64);
-        self.bar.set_message(format!("{name}  {}", format::bytes(traffic.sent + traffic.received)));
+        let phase = match phase {
+            Phase::Preprocessing => "preprocessing",
+            Phase::Online => "online",
+        };
+        self.bar.set_message(format!("{phase} {name}  {}", format::bytes(traffic.sent + traffic.received)));
     }
 
     /// What the work is at.
@@ -71,8 +75,8 @@ impl Bar {
 
 /// Where an inference is, for the trace.
 pub fn tell(progress: Progress<'_>) {
-    let Progress { done, steps, name, traffic } = progress;
-    tracing::info!(done, steps, sent = traffic.sent, received = traffic.received, "{name}");
+    let Progress { phase, done, steps, name, traffic } = progress;
+    tracing::info!(?phase, done, steps, sent = traffic.sent, received = traffic.received, "{name}");
 }
 
 impl Drop for Bar {

@@ -13,7 +13,7 @@ pub type TileSizes<'a> = &'a [&'a [usize]];
 
 /// The tilings of a layer's two dimensions; none where the kernel is a single weight. Sizes for which there is no transform
 /// are left out.
-pub fn tilings(layer: &LinearLayer, sizes: TileSizes) -> Vec<Plan> {
+fn tilings(layer: &LinearLayer, sizes: TileSizes) -> Vec<Plan> {
     if layer.conv.kernel == (1, 1) {
         return Vec::new();
     }
@@ -23,6 +23,14 @@ pub fn tilings(layer: &LinearLayer, sizes: TileSizes) -> Vec<Plan> {
         Some(Plan::new(tiling(rows)?, tiling(cols)?))
     };
     sizes.iter().filter_map(plan).collect()
+}
+
+/// The factors 2^h, as h, that the tilings of `sizes` leave, and 0; ascending.
+pub fn headrooms(layer: &LinearLayer, sizes: TileSizes) -> Vec<u32> {
+    let mut all: Vec<u32> = tilings(layer, sizes).iter().map(Plan::headroom).chain([0]).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
 }
 
 /// Every way to produce `layer` by OT: either party's bits choosing in the direct product, and the tilings of `sizes` that

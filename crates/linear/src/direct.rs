@@ -97,6 +97,10 @@ impl Producer for Direct {
         &self.layer
     }
 
+    fn headroom(&self) -> u32 {
+        0
+    }
+
     fn describe(&self) -> String {
         let who = match self.roles {
             Roles::Fixed(Chooser::Weights { bits }) => format!("{bits} bits of the weights choose"),

@@ -65,6 +65,9 @@ pub trait Producer: fmt::Debug + Send + Sync {
     /// The layer it is for.
     fn layer(&self) -> &LinearLayer;
 
+    /// The part of the layer's h that is this producer's own; the rest is a shift.
+    fn headroom(&self) -> u32;
+
     /// What it does, in a few words.
     fn describe(&self) -> String;
 

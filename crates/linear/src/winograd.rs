@@ -105,6 +105,10 @@ impl Producer for Winograd {
         &self.layer
     }
 
+    fn headroom(&self) -> u32 {
+        self.plan.headroom()
+    }
+
     fn describe(&self) -> String {
         let tiles = |tiling: &copriv_winograd::Tiling| {
             let sizes = tiling.transforms().iter().map(|t| t.outputs().to_string());

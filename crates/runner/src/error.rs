@@ -33,14 +33,42 @@ pub enum Error {
         shape: Shape,
     },
     /// A name that is no suite.
-    #[error("there is no suite {0:?}; there is: cryptflow2")]
+    #[error("there is no suite {0:?}; choose cryptflow2, copriv or best")]
     UnknownSuite(String),
+    /// A name that is no OT.
+    #[error("there are no OTs called {0:?}; there is: iknp")]
+    UnknownOt(String),
     /// A name that is no way of revealing.
     #[error("{0:?} cannot be revealed; choose logits or label")]
     UnknownReveal(String),
     /// The network is too large for what a suite's message headers can say, or has no output.
     #[error("the network cannot run under this suite: {0}")]
     Unsupported(String),
+    /// The store of preprocessed entries failed.
+    #[error("the store of preprocessed entries: {0}")]
+    Store(#[from] copriv_store::Error),
+    /// No entry of this party's store fits.
+    #[error(
+        "the store has no entry for this server's network and protocols that the server has too: make some with \
+         copriv preprocess, or preprocess on the fly"
+    )]
+    NoEntry,
+    /// The server cannot preprocess for later.
+    #[error(
+        "the server keeps no store, so nothing can be preprocessed for later: start it with --store FILE"
+    )]
+    ServerHasNoStore,
+    /// The server keeps as many entries as it may.
+    #[error("the server's store is full: use some entries up first, or raise the server's --stock")]
+    ServerIsFull,
+    /// An earlier failure has ended the session.
+    #[error("the session is over: connect again")]
+    Over,
+    /// The suite has nothing to do before the input is there.
+    #[error(
+        "suite {0} does everything with the input: there is nothing to preprocess; choose copriv or best"
+    )]
+    NothingToPreprocess(crate::Suite),
     /// No randomness.
     #[error("the operating system gives no randomness: {0}")]
     Entropy(getrandom::Error),

@@ -1,27 +1,31 @@
-//! Private inference of a whole network between two parties: plan, run, report.
+//! Private inference of a whole network between two parties: plan, preprocess, run, report.
 //!
-//! The server (P0) has a [`Model`]: a lowered network, a protocol [`Suite`] and what is revealed. The client (P1)
-//! has an input of the shape that the server's public architecture asks for. [`Plan`] predicts what each layer
-//! puts on the wire, before anything runs; [`Report`] holds what was counted, in the same shape.
+//! The server (P0) has a [`Model`]: a lowered network and the [`Settings`]: a protocol [`Suite`] and what is revealed. The
+//! client (P1) has an input of the shape that the server's public architecture asks for. [`Plan`] predicts what each layer
+//! puts on the wire in each phase, before anything runs; [`Report`] holds what was counted, in the same shape. What can be
+//! made before the input is there is kept in a [`Store`] at either party, or made just before the inference.
 
 mod client;
 mod entropy;
 mod error;
-mod layer;
 mod offer;
+mod party;
 mod plan;
+pub mod planner;
+mod program;
 mod report;
 mod server;
 mod suite;
 
-pub use client::{Client, Output};
+pub use client::{Client, Inference, Output, Source};
+pub use copriv_store::{Error as StoreError, Store};
 pub use entropy::entropy;
 pub use error::Error;
 pub use offer::{Offer, Reveal};
-pub use plan::{LayerCost, PhaseCost, Plan, Total};
-pub use report::{LayerReport, Progress, Report};
-pub use server::{Model, Server};
-pub use suite::Suite;
+pub use plan::{Delays, LayerCost, PhaseCost, Plan, Total};
+pub use report::{LayerReport, Phase, Progress, Report};
+pub use server::{Model, Served, Server, Stock};
+pub use suite::{Ot, Settings, Suite};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -1,6 +1,7 @@
-use crate::{Error, Suite};
+use crate::{Error, Settings, Suite};
 use copriv_channel::{Channel, Cost};
 use copriv_ir::Architecture;
+use copriv_store::EntryId;
 use copriv_wire::{Role, messages};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -12,8 +13,10 @@ messages! {
     OfferLength: Bytes = 0x0501;
     /// The offer as JSON.
     OfferBody: Bytes = 0x0502;
-    /// The client asks for one more inference.
+    /// What the client asks for: a byte, and 16 bytes of an entry's name, zero where it is about none.
     Request: Bytes = 0x0503;
+    /// Whether the server has what is asked for.
+    Answer: Bytes = 0x0504;
 }
 
 /// The longest offer a client accepts: far above any network's, far below what hurts.
@@ -54,11 +57,9 @@ impl FromStr for Reveal {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Offer {
-    /// The protocols.
-    pub suite: Suite,
-    /// What the client will learn.
-    pub reveal: Reveal,
-    /// The network without its weights.
+    /// The protocols, and what the client will learn.
+    pub settings: Settings,
+    /// The network that they run, without its weights: what the suite's graph passes have made of the original.
     pub architecture: Architecture,
 }
 
@@ -101,11 +102,17 @@ impl Offer {
         }
         let bytes = channel.recv_bytes::<OfferBody>(length as usize)?;
         let offer = Self::from_bytes(&bytes)?;
-        if let Some(expected) = insist.filter(|&suite| suite != offer.suite) {
-            return Err(Error::Suite { expected, got: offer.suite });
+        if let Some(expected) = insist.filter(|&suite| suite != offer.settings.suite) {
+            return Err(Error::Suite { expected, got: offer.settings.suite });
         }
         copriv_session::agree(channel, "what the offer says", digest(&bytes))?;
         Ok(offer)
+    }
+
+    /// What entries of a store must be made for: this offer and, at the server, these weights.
+    pub(crate) fn label(&self, role: Role, weights: &[u8]) -> Result<Vec<u8>, Error> {
+        let label = Sha256::new().chain_update(b"copriv entry").chain_update([role.index() as u8]);
+        Ok(label.chain_update(digest(&self.to_bytes()?)).chain_update(weights).finalize().to_vec())
     }
 
     /// The cost of telling the offer.
@@ -120,21 +127,93 @@ fn digest(bytes: &[u8]) -> [u8; 32] {
     Sha256::new().chain_update(b"copriv offer").chain_update(bytes).finalize().into()
 }
 
-/// Asks for one more inference (P1).
-pub(crate) fn request(channel: &mut Channel) -> Result<(), Error> {
-    Ok(channel.send_bytes::<Request>(&[1])?)
+/// What a client asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Asked {
+    /// One inference, with whatever it needs made for it now.
+    Inference,
+    /// One inference with the material of a stored entry.
+    Stored(EntryId),
+    /// Material for one inference, to be stored as this entry.
+    Preprocessing(EntryId),
 }
 
-/// Waits for the client to ask (P0); `false` when it has closed the connection instead.
-pub(crate) fn requested(channel: &mut Channel) -> Result<bool, Error> {
-    match channel.recv_bytes::<Request>(1) {
-        Ok(_) => Ok(true),
-        Err(copriv_wire::Error::Io(e)) if e.kind() == std::io::ErrorKind::UnexpectedEof => Ok(false),
-        Err(e) => Err(e.into()),
+/// Whether a server can do what is asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Answered {
+    Yes,
+    /// It has no such entry.
+    Missing,
+    /// It has no store.
+    NoStore,
+    /// It keeps as many entries as it may.
+    Full,
+}
+
+const REQUEST: usize = 17;
+
+impl Asked {
+    /// Asks (P1).
+    pub(crate) fn send(self, channel: &mut Channel) -> Result<(), Error> {
+        let (kind, EntryId(id)) = match self {
+            Self::Inference => (1, EntryId([0; 16])),
+            Self::Stored(id) => (2, id),
+            Self::Preprocessing(id) => (3, id),
+        };
+        let mut bytes = [kind; REQUEST];
+        bytes[1..].copy_from_slice(&id);
+        Ok(channel.send_bytes::<Request>(&bytes)?)
+    }
+
+    /// Waits for the client to ask (P0); none when it has closed the connection instead.
+    pub(crate) fn receive(channel: &mut Channel) -> Result<Option<Self>, Error> {
+        let bytes = match channel.recv_bytes::<Request>(REQUEST) {
+            Ok(bytes) => bytes,
+            Err(copriv_wire::Error::Io(e)) if e.kind() == std::io::ErrorKind::UnexpectedEof => {
+                return Ok(None);
+            }
+            Err(e) => return Err(e.into()),
+        };
+        let id = EntryId(std::array::from_fn(|i| bytes[i + 1]));
+        match bytes[0] {
+            1 => Ok(Some(Self::Inference)),
+            2 => Ok(Some(Self::Stored(id))),
+            3 => Ok(Some(Self::Preprocessing(id))),
+            other => Err(copriv_wire::Error::peer("kind of request", "1 to 3", other).into()),
+        }
+    }
+
+    /// The cost of asking.
+    pub(crate) fn cost() -> Cost {
+        Cost::message(Role::P1, REQUEST, 8)
     }
 }
 
-/// The cost of [`request`].
-pub(crate) fn request_cost() -> Cost {
-    Cost::message(Role::P1, 1, 8)
+impl Answered {
+    /// Answers (P0).
+    pub(crate) fn send(self, channel: &mut Channel) -> Result<(), Error> {
+        let code = match self {
+            Self::Yes => 0,
+            Self::Missing => 1,
+            Self::NoStore => 2,
+            Self::Full => 3,
+        };
+        Ok(channel.send_bytes::<Answer>(&[code])?)
+    }
+
+    /// Hears the answer (P1).
+    pub(crate) fn receive(channel: &mut Channel) -> Result<Self, Error> {
+        match channel.recv_bytes::<Answer>(1)?[..] {
+            [0] => Ok(Self::Yes),
+            [1] => Ok(Self::Missing),
+            [2] => Ok(Self::NoStore),
+            [3] => Ok(Self::Full),
+            ref other => Err(copriv_wire::Error::peer("answer", "0 to 3", format!("{other:?}")).into()),
+        }
+    }
+
+    /// The cost of an answer.
+    pub(crate) fn cost() -> Cost {
+        Cost::message(Role::P0, 1, 8)
+    }
 }

@@ -1,5 +1,6 @@
-use crate::layer::steps;
-use crate::{Error, Offer, Report, Reveal, Suite};
+use crate::offer::{Answered, Asked};
+use crate::program::Program;
+use crate::{Error, LayerReport, Offer, Ot, Report, Settings, Suite};
 use copriv_channel::{Cost, Traffic};
 use copriv_ir::Architecture;
 use copriv_wire::Role;
@@ -76,7 +77,7 @@ impl Total {
 pub struct LayerCost {
     /// The layer's name in the network.
     pub name: String,
-    /// One of conv, linear, relu, relu6, clip, truncate, maxpool, avgpool, add, argmax, reveal, setup.
+    /// One of conv, linear, relu, relu_truncate, relu6, clip, truncate, maxpool, avgpool, add, argmax, reveal, setup.
     pub op: String,
     /// The protocol that runs it.
     pub protocol: String,
@@ -84,6 +85,17 @@ pub struct LayerCost {
     pub preprocessing: PhaseCost,
     /// With the input.
     pub online: PhaseCost,
+    /// One-way delays of the network that this layer takes at most, in each phase.
+    pub delays: Delays,
+}
+
+/// One-way network delays in each phase; two are a round trip.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize)]
+pub struct Delays {
+    /// Before the input is there.
+    pub preprocessing: u64,
+    /// With the input.
+    pub online: u64,
 }
 
 /// What an inference is predicted to put on the wire, exactly.
@@ -93,6 +105,8 @@ pub struct Plan {
     pub model: String,
     /// The protocol suite.
     pub suite: Suite,
+    /// Where its OTs come from.
+    pub ot: Ot,
     /// l.
     pub bits: u32,
     /// f.
@@ -103,55 +117,122 @@ pub struct Plan {
     pub total: Total,
 }
 
+/// What an inference finds when it begins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Situation {
+    /// Whether the parties have not greeted each other yet.
+    pub fresh: bool,
+    /// Whether OTs are set up.
+    pub ready: bool,
+    /// Questions that were answered with no before.
+    pub refusals: usize,
+    /// What is done.
+    pub job: Job,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Job {
+    /// An inference, preprocessed just before.
+    Inference,
+    /// The first of an inference's two phases.
+    Preprocessing,
+    /// The second.
+    Stored,
+}
+
 impl Plan {
-    /// Plans the first inference of a session, set-up included.
+    /// Plans the first inference of a session, preprocessed just before, set-up included. `architecture` is what the server
+    /// offers: [`planner::prepare_architecture`](crate::planner::prepare_architecture).
     ///
     /// # Errors
     /// When the architecture is not valid.
-    pub fn new(architecture: &Architecture, suite: Suite, reveal: Reveal) -> Result<Self, Error> {
+    pub fn new(architecture: &Architecture, settings: &Settings) -> Result<Self, Error> {
         architecture.validate()?;
-        let offer = Offer { suite, reveal, architecture: architecture.clone() };
-        let setup = copriv_session::hello_cost()
-            + offer.cost()?
-            + copriv_session::setup_cost(&suite.params())
-            + crate::offer::request_cost();
-        Ok(Self::after(architecture, suite, reveal, "handshake, base OT, OT extension set-up", setup))
+        let program = Program::new(architecture, settings);
+        Self::of(&program, Situation { fresh: true, ready: false, refusals: 0, job: Job::Inference })
     }
 
-    /// Plans a later inference of the same session: the set-up is there already.
-    ///
-    /// # Errors
-    /// When the architecture is not valid.
-    pub fn again(architecture: &Architecture, suite: Suite, reveal: Reveal) -> Result<Self, Error> {
-        architecture.validate()?;
-        Ok(Self::after(architecture, suite, reveal, "request", crate::offer::request_cost()))
-    }
-
-    fn after(architecture: &Architecture, suite: Suite, reveal: Reveal, how: &str, setup: Cost) -> Self {
-        let mut all = setup;
-        let mut layers = vec![LayerCost {
-            name: "setup".into(),
-            op: "setup".into(),
-            protocol: how.into(),
+    pub(crate) fn of(program: &Program, situation: Situation) -> Result<Self, Error> {
+        let Program { architecture, settings, .. } = program;
+        let Architecture { name, width, frac_bits, .. } = architecture;
+        let Situation { fresh, ready, refusals, job } = situation;
+        let mut setup = Cost::ZERO;
+        if fresh {
+            let offer = Offer { settings: *settings, architecture: architecture.clone() };
+            setup = copriv_session::hello_cost() + offer.cost()?;
+        }
+        setup = setup + (Asked::cost() + Answered::cost()).repeat(refusals) + Asked::cost();
+        if job != Job::Inference {
+            setup = setup + Answered::cost();
+        }
+        let needs_ots = job != Job::Stored || !settings.stores_ots();
+        let ots = needs_ots && !ready;
+        if ots {
+            setup = setup + copriv_session::setup_cost(&settings.live());
+        }
+        let how = match (fresh, ots) {
+            (true, true) => "handshake, base OT, OT extension set-up",
+            (true, false) => "handshake",
+            (false, true) => "request, base OT, OT extension set-up",
+            (false, false) => "request",
+        };
+        let row = |name: &str, op: &str, protocol: String| LayerCost {
+            name: name.into(),
+            op: op.into(),
+            protocol,
             preprocessing: PhaseCost::default(),
-            online: PhaseCost::between(&Cost::ZERO, &all),
-        }];
-        for step in steps(architecture, reveal) {
-            let next = all + step.cost(architecture, suite);
-            if !step.is_free(architecture) {
-                layers.push(LayerCost {
-                    name: step.name(architecture).into(),
-                    op: step.op(architecture).into(),
-                    protocol: step.protocol(architecture),
-                    preprocessing: PhaseCost::default(),
-                    online: PhaseCost::between(&all, &next),
-                });
+            online: PhaseCost::default(),
+            delays: Delays::default(),
+        };
+        let mut layers = vec![row("setup", "setup", how.into())];
+        let rows = program.rows().map(|s| row(program.name(s), program.op(s), program.protocol(s)));
+        layers.extend(rows);
+
+        let before = PhaseCost::between(&Cost::ZERO, &setup);
+        let mut all = setup;
+        if settings.preprocesses() {
+            (layers[0].preprocessing, layers[0].delays.preprocessing) = (before, setup.delays());
+            if job != Job::Stored {
+                for (row, step) in layers[1..].iter_mut().zip(program.rows()) {
+                    let next = all + step.preprocessing;
+                    row.preprocessing = PhaseCost::between(&all, &next);
+                    row.delays.preprocessing = step.preprocessing.delays();
+                    all = next;
+                }
             }
-            all = next;
+            if job == Job::Preprocessing {
+                let next = all + Answered::cost();
+                layers[0].preprocessing = layers[0].preprocessing + PhaseCost::between(&all, &next);
+                all = next;
+            }
+        } else {
+            (layers[0].online, layers[0].delays.online) = (before, setup.delays());
+        }
+        if job != Job::Preprocessing {
+            for (row, step) in layers[1..].iter_mut().zip(program.rows()) {
+                let next = all + step.online;
+                row.online = PhaseCost::between(&all, &next);
+                row.delays.online = step.online.delays();
+                all = next;
+            }
         }
         let total = Total::sum(layers.iter().map(|l| (l.preprocessing, l.online)));
-        let Architecture { name, width, frac_bits, .. } = architecture;
-        Self { model: name.clone(), suite, bits: width.bits(), frac: *frac_bits, layers, total }
+        let Settings { suite, ot, .. } = *settings;
+        let (model, bits, frac) = (name.clone(), width.bits(), *frac_bits);
+        Ok(Self { model, suite, ot, bits, frac, layers, total })
+    }
+
+    /// Seconds that each phase takes at least on a link of `bits_per_second` (each way, half duplex) and `round_trip`
+    /// seconds, computation aside: the time of the bytes and of the delays, added up.
+    pub fn latency(&self, bits_per_second: f64, round_trip: f64) -> [f64; 2] {
+        let seconds = |cost: PhaseCost, delays: u64| {
+            cost.bytes() as f64 * 8.0 / bits_per_second + delays as f64 * round_trip / 2.0
+        };
+        let sum = |f: &dyn Fn(&LayerCost) -> f64| self.layers.iter().map(f).sum();
+        [
+            sum(&|l| seconds(l.preprocessing, l.delays.preprocessing)),
+            sum(&|l| seconds(l.online, l.delays.online)),
+        ]
     }
 
     /// The layers in which the client's report of an inference differs from this plan; empty when every byte and
@@ -162,8 +243,12 @@ impl Plan {
         }
         let pairs = self.layers.iter().zip(&report.layers);
         let different = pairs.filter(|(p, r)| (p.preprocessing, p.online) != (r.preprocessing, r.online));
-        different
-            .map(|(p, r)| format!("{}: planned {:?}, counted {:?}", p.name, p.online, r.online))
-            .collect()
+        let say = |(p, r): (&LayerCost, &LayerReport)| {
+            format!(
+                "{}: planned {:?} and {:?}, counted {:?} and {:?}",
+                p.name, p.preprocessing, p.online, r.preprocessing, r.online
+            )
+        };
+        different.map(say).collect()
     }
 }

@@ -1,8 +1,19 @@
+use crate::program::Program;
 use crate::{PhaseCost, Total};
 use copriv_channel::Traffic;
 use copriv_wire::Role;
 use serde::Serialize;
 use std::time::{Duration, Instant};
+
+/// The two phases of an inference.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Before the input is there.
+    Preprocessing,
+    /// With the input.
+    Online,
+}
 
 /// What the channel counted in one layer.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -15,8 +26,10 @@ pub struct LayerReport {
     pub preprocessing: PhaseCost,
     /// With the input.
     pub online: PhaseCost,
-    /// Wall-clock seconds at this party.
-    pub seconds: f64,
+    /// Wall-clock seconds at this party before the input was there.
+    pub preprocessing_seconds: f64,
+    /// Wall-clock seconds at this party with the input.
+    pub online_seconds: f64,
 }
 
 /// What the channel counted in one inference, at one party.
@@ -26,16 +39,22 @@ pub struct Report {
     pub layers: Vec<LayerReport>,
     /// Sums.
     pub total: Total,
-    /// Wall-clock seconds at this party.
+    /// Wall-clock seconds at this party before the input was there.
+    pub preprocessing_seconds: f64,
+    /// Wall-clock seconds at this party with the input.
+    pub online_seconds: f64,
+    /// Wall-clock seconds at this party in all.
     pub seconds: f64,
 }
 
-/// How far an inference is: called before each layer and at the end.
+/// How far an inference is: called before each step and at the end.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress<'a> {
-    /// Steps done.
+    /// Where in the inference.
+    pub phase: Phase,
+    /// Steps of the phase that are done.
     pub done: usize,
-    /// Steps in all.
+    /// Steps of the phase.
     pub steps: usize,
     /// The step that starts now; empty at the end.
     pub name: &'a str,
@@ -43,10 +62,10 @@ pub struct Progress<'a> {
     pub traffic: Traffic,
 }
 
-/// Measures layer by layer.
+/// Measures row by row: the set-up is row 0.
 pub(crate) struct Recorder {
     role: Role,
-    layers: Vec<LayerReport>,
+    rows: Vec<LayerReport>,
     traffic: Traffic,
     elapsed: Duration,
     running: Option<Instant>,
@@ -54,8 +73,26 @@ pub(crate) struct Recorder {
 
 impl Recorder {
     /// Starts the clock.
-    pub(crate) fn new(role: Role, traffic: Traffic) -> Self {
-        Self { role, layers: Vec::new(), traffic, elapsed: Duration::ZERO, running: Some(Instant::now()) }
+    pub(crate) fn new(role: Role, traffic: Traffic, program: &Program) -> Self {
+        let named = program.rows().map(|step| (program.name(step), program.op(step)));
+        let row = |(name, op): (&str, &str)| LayerReport {
+            name: name.into(),
+            op: op.into(),
+            preprocessing: PhaseCost::default(),
+            online: PhaseCost::default(),
+            preprocessing_seconds: 0.0,
+            online_seconds: 0.0,
+        };
+        let rows = std::iter::once(("setup", "setup")).chain(named).map(row).collect();
+        Self { role, rows, traffic, elapsed: Duration::ZERO, running: Some(Instant::now()) }
+    }
+
+    /// One whose clock has been running since `start`.
+    pub(crate) fn started(start: Instant, role: Role, traffic: Traffic, program: &Program) -> Self {
+        let mut recorder = Self::new(role, traffic, program);
+        recorder.running = Some(start);
+        recorder.pause();
+        recorder
     }
 
     /// Stops the clock: waiting for an input or a request is nobody's cost.
@@ -68,20 +105,28 @@ impl Recorder {
         self.running.get_or_insert_with(Instant::now);
     }
 
-    /// Books everything since the last call on the layer `name`.
-    pub(crate) fn book(&mut self, name: &str, op: &str, now: Traffic) {
+    /// Books everything since the last call on `row`.
+    pub(crate) fn book(&mut self, row: usize, phase: Phase, now: Traffic) {
         self.pause();
-        let online = PhaseCost::counted(self.role, now.since(self.traffic));
+        let cost = PhaseCost::counted(self.role, now.since(self.traffic));
         let seconds = std::mem::take(&mut self.elapsed).as_secs_f64();
-        let (name, op) = (name.to_owned(), op.to_owned());
-        self.layers.push(LayerReport { name, op, preprocessing: PhaseCost::default(), online, seconds });
+        if let Some(row) = self.rows.get_mut(row) {
+            let (total, time) = match phase {
+                Phase::Preprocessing => (&mut row.preprocessing, &mut row.preprocessing_seconds),
+                Phase::Online => (&mut row.online, &mut row.online_seconds),
+            };
+            *total = *total + cost;
+            *time += seconds;
+        }
         self.traffic = now;
         self.resume();
     }
 
     pub(crate) fn finish(self) -> Report {
-        let seconds = self.layers.iter().map(|l| l.seconds).sum();
-        let total = Total::sum(self.layers.iter().map(|l| (l.preprocessing, l.online)));
-        Report { layers: self.layers, total, seconds }
+        let total = Total::sum(self.rows.iter().map(|l| (l.preprocessing, l.online)));
+        let preprocessing_seconds = self.rows.iter().map(|l| l.preprocessing_seconds).sum();
+        let online_seconds = self.rows.iter().map(|l| l.online_seconds).sum();
+        let seconds = preprocessing_seconds + online_seconds;
+        Report { layers: self.rows, total, preprocessing_seconds, online_seconds, seconds }
     }
 }

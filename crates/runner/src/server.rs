@@ -1,32 +1,61 @@
-use crate::layer::{Execution, LayerSecrets, steps};
-use crate::offer::{request_cost, requested};
+use crate::offer::{Answered, Asked};
+use crate::party::{Material, Party};
+use crate::plan::Job;
+use crate::program::{LayerSecrets, Program};
 use crate::report::Recorder;
-use crate::{Error, Offer, Progress, Report, Reveal, Suite};
+use crate::{Error, Offer, Progress, Report, Settings, planner};
 use copriv_channel::Channel;
-use copriv_ir::Lowered;
+use copriv_ir::{Lowered, Weights};
 use copriv_prg::Prg;
-use copriv_session::{Session, hello};
+use copriv_session::hello;
 use copriv_share::Arithmetic;
+use copriv_store::{EntryId, Store};
+use copriv_wire::Role;
+use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
 /// What a server serves: a network with its weights, the protocols and what is revealed.
 #[derive(Clone)]
 pub struct Model {
     offer: Offer,
+    program: Arc<Program>,
     secrets: Arc<Vec<Option<LayerSecrets>>>,
+    /// What entries of a store are made for.
+    label: Vec<u8>,
+    stock: Option<Stock>,
+}
+
+/// Where a server keeps preprocessed entries.
+#[derive(Clone, Debug)]
+pub struct Stock {
+    /// On disk.
+    pub store: Store,
+    /// No client can make it keep more entries of a network than that.
+    pub limit: usize,
 }
 
 impl Model {
-    /// Checks the network and brings its weights into the ring.
+    /// Checks the network, lets the suite's graph passes rewrite it ([`planner::prepare`]) and brings its weights into the
+    /// ring.
     ///
     /// # Errors
     /// When the network is not valid.
-    pub fn new(lowered: &Lowered, suite: Suite, reveal: Reveal) -> Result<Self, Error> {
+    pub fn new(lowered: &Lowered, settings: &Settings) -> Result<Self, Error> {
         lowered.validate()?;
-        let architecture = lowered.architecture.clone();
+        let Lowered { architecture, weights } = planner::prepare(lowered, settings)?;
         let width = architecture.width;
-        let secrets = lowered.weights.layers.iter().map(|w| w.as_ref().map(|w| LayerSecrets::new(width, w)));
-        Ok(Self { secrets: Arc::new(secrets.collect()), offer: Offer { suite, reveal, architecture } })
+        let secrets = weights.layers.iter().map(|w| w.as_ref().map(|w| LayerSecrets::new(width, w)));
+        let secrets = Arc::new(secrets.collect());
+        let program = Arc::new(Program::new(&architecture, settings));
+        let offer = Offer { settings: *settings, architecture };
+        let label = offer.label(Role::P0, &digest(&weights))?;
+        Ok(Self { offer, program, secrets, label, stock: None })
+    }
+
+    /// The same, with a place to keep preprocessed entries.
+    #[must_use]
+    pub fn with_stock(self, stock: Stock) -> Self {
+        Self { stock: Some(stock), ..self }
     }
 
     /// What a client is told.
@@ -35,50 +64,154 @@ impl Model {
     }
 }
 
+/// A digest of all weights: entries that were made for others do not fit.
+fn digest(weights: &Weights) -> [u8; 32] {
+    let mut digest = Sha256::new();
+    for layer in weights.layers.iter().flatten() {
+        for values in [&layer.matrix, &layer.bias] {
+            digest.update((values.len() as u64).to_le_bytes());
+            values.iter().for_each(|value| digest.update(value.to_le_bytes()));
+        }
+    }
+    digest.finalize().into()
+}
+
+/// What a server has done for its client.
+#[derive(Debug, PartialEq)]
+pub enum Served {
+    /// An inference.
+    Inference(Report),
+    /// The first half of one, now in the store.
+    Preprocessing(Report),
+}
+
 /// The server's end of a session with one client.
 pub struct Server {
-    session: Session,
+    party: Party,
     model: Model,
-    recorder: Option<Recorder>,
+    /// Of what comes next.
+    recorder: Recorder,
 }
 
 impl Server {
-    /// Greets a client, tells it the offer and sets up the OTs. `channel` is P0's end; `prg` must be fresh.
+    /// Greets a client and tells it the offer. `channel` is P0's end; `prg` must be fresh.
     ///
     /// # Errors
     /// When the connection or the client fails.
     pub fn accept(mut channel: Channel, prg: Prg, model: &Model) -> Result<Self, Error> {
-        let mut recorder = Recorder::new(channel.role(), channel.traffic());
+        let mut recorder = Recorder::new(channel.role(), channel.traffic(), &model.program);
         hello(&mut channel)?;
         model.offer.send(&mut channel)?;
-        let session = Session::setup(channel, prg, model.offer.suite.params())?;
         recorder.pause();
-        Ok(Self { session, model: model.clone(), recorder: Some(recorder) })
+        let party = Party::new(channel, prg, model.program.clone(), Some(model.secrets.clone()));
+        Ok(Self { party, model: model.clone(), recorder })
     }
 
-    /// Serves one inference; `None` when the client has closed the connection instead of asking.
+    /// Does the next thing the client asks for; `None` when it has closed the connection instead of asking.
     ///
     /// # Errors
-    /// When the connection or the client fails.
-    pub fn serve(&mut self, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Option<Report>, Error> {
-        if !requested(&mut self.session.channel)? {
-            return Ok(None);
+    /// When the connection, the client or the store fails.
+    pub fn serve(&mut self, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Option<Served>, Error> {
+        loop {
+            let Some(asked) = Asked::receive(self.party.channel()?)? else { return Ok(None) };
+            self.recorder.resume();
+            let done = match asked {
+                Asked::Inference => Some(Served::Inference(self.infer_now(progress)?)),
+                Asked::Stored(id) => self.infer_stored(id, progress)?.map(Served::Inference),
+                Asked::Preprocessing(id) => self.preprocess(id, progress)?.map(Served::Preprocessing),
+            };
+            self.recorder.pause();
+            if done.is_some() {
+                return Ok(done);
+            }
         }
-        let Offer { suite, reveal, architecture } = &self.model.offer;
-        let recorder = self.recorder.take();
-        let input = Arithmetic::zeros(architecture.width, architecture.input_shape().len());
-        let steps = steps(architecture, *reveal);
-        let execution = Execution { architecture, suite: *suite, steps, secrets: Some(&self.model.secrets) };
-        let mut recorder = recorder.unwrap_or_else(|| self.fresh_recorder());
-        recorder.resume();
-        let (_, report) = execution.run(&mut self.session, input, recorder, progress)?;
+    }
+
+    fn infer_now(&mut self, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Report, Error> {
+        let mut recorder = self.take_recorder();
+        self.party.begin(Job::Inference, &mut recorder)?;
+        let mut made: Vec<Material> = Vec::new();
+        self.party.preprocess(&mut recorder, progress, |_, material| {
+            made.push(material);
+            Ok(())
+        })?;
+        let mut made = made.into_iter();
+        self.infer(recorder, progress, |_| Ok(made.next().unwrap_or(Material::Nothing)))
+    }
+
+    fn infer_stored(
+        &mut self,
+        id: EntryId,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Option<Report>, Error> {
+        let Some(Stock { store, .. }) = self.stock() else { return self.refuse(Answered::NoStore) };
+        // Gone from the disk before anything of it goes out.
+        let entry = match store.take(id, &self.model.label) {
+            Ok(entry) => entry,
+            Err(copriv_store::Error::Missing { .. } | copriv_store::Error::Mismatch { .. }) => {
+                return self.refuse(Answered::Missing);
+            }
+            Err(e) => return Err(e.into()),
+        };
+        Answered::Yes.send(self.party.channel()?)?;
+        let mut recorder = self.take_recorder();
+        self.party.begin(Job::Stored, &mut recorder)?;
+        let program = self.model.program.clone();
+        let report =
+            self.infer(recorder, progress, |index| Material::get(&program, Role::P0, index, &entry))?;
+        entry.finish()?;
         Ok(Some(report))
     }
 
-    fn fresh_recorder(&self) -> Recorder {
-        // The request has been received already and belongs to this inference.
-        let mut traffic = self.session.channel.traffic();
-        traffic.received -= request_cost().bytes();
-        Recorder::new(self.session.role(), traffic)
+    fn preprocess(
+        &mut self,
+        id: EntryId,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Option<Report>, Error> {
+        let Some(Stock { store, limit }) = self.stock() else { return self.refuse(Answered::NoStore) };
+        if store.entries(&self.model.label)?.len() >= limit {
+            return self.refuse(Answered::Full);
+        }
+        let mut entry = store.writer(id, &self.model.label)?;
+        Answered::Yes.send(self.party.channel()?)?;
+        let mut recorder = self.take_recorder();
+        self.party.begin(Job::Preprocessing, &mut recorder)?;
+        self.party.preprocess(&mut recorder, progress, |index, material| material.put(index, &mut entry))?;
+        entry.commit()?;
+        Answered::Yes.send(self.party.channel()?)?;
+        recorder.book(0, crate::Phase::Preprocessing, self.party.traffic());
+        self.recorder = Recorder::new(Role::P0, self.party.traffic(), &self.model.program);
+        Ok(Some(recorder.finish()))
+    }
+
+    fn infer(
+        &mut self,
+        recorder: Recorder,
+        progress: &mut dyn FnMut(Progress<'_>),
+        material: impl FnMut(usize) -> Result<Material, Error>,
+    ) -> Result<Report, Error> {
+        let architecture = &self.model.offer.architecture;
+        // The input is the client's alone: its share is all of it.
+        let input = Arithmetic::zeros(architecture.width, architecture.input_shape().len());
+        let (_, report) = self.party.infer(input, recorder, progress, material)?;
+        self.recorder = Recorder::new(Role::P0, self.party.traffic(), &self.model.program);
+        Ok(report)
+    }
+
+    /// Where entries are, if this suite has any.
+    fn stock(&self) -> Option<Stock> {
+        self.model.stock.clone().filter(|_| self.model.offer.settings.preprocesses())
+    }
+
+    /// Says no and waits for the next question.
+    fn refuse<T>(&mut self, why: Answered) -> Result<Option<T>, Error> {
+        why.send(self.party.channel()?)?;
+        self.party.refused();
+        Ok(None)
+    }
+
+    fn take_recorder(&mut self) -> Recorder {
+        let next = Recorder::new(Role::P0, self.party.traffic(), &self.model.program);
+        std::mem::replace(&mut self.recorder, next)
     }
 }

@@ -1,6 +1,6 @@
-use crate::Error;
-use copriv_linear::Roles;
-use copriv_ring::Width;
+use crate::{Error, Reveal};
+use copriv_ot::RcotBackend;
+use copriv_ot::one_of_n::OneOfNBackend;
 use copriv_session::Params;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -13,32 +13,90 @@ pub enum Suite {
     /// CrypTFlow2 (Rathee et al., CCS 2020), the baseline: IKNP and KK13, direct convolution, full-width bits,
     /// fixed roles (weights choose in one half of each product, activations in the other, as the original does on
     /// two threads), digits of 4 bits, faithful truncation before the add, everything online.
-    #[default]
     Cryptflow2,
+    /// CoPriv (Zeng et al., NeurIPS 2023): Winograd F(2, 3) with the cheaper party choosing, the network's ReLUs before its
+    /// truncations and one truncation after a residual's sum; shares of W·R before the input is there. OTs and widths as
+    /// the baseline's.
+    Copriv,
+    /// The cheapest of all that is here, layer by layer: tilings of every size, products as narrow as the weights allow,
+    /// ReLU and truncation by one comparison, digits of every size; all OTs before the input is there.
+    #[default]
+    Best,
+}
+
+/// Where the OTs of [`Suite::Best`] come from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ot {
+    /// 128 bits each.
+    #[default]
+    Iknp,
+}
+
+/// What a service runs (an AGREEMENT parameter).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The protocols.
+    pub suite: Suite,
+    /// Where OTs come from, in the suites that leave a choice.
+    pub ot: Ot,
+    /// What the client learns.
+    pub reveal: Reveal,
+}
+
+impl Settings {
+    /// A suite with the OTs it has by default.
+    pub fn new(suite: Suite, reveal: Reveal) -> Self {
+        Self { suite, ot: Ot::default(), reveal }
+    }
+
+    /// The OTs that the session sets up.
+    pub fn live(&self) -> Params {
+        match (self.suite, self.ot) {
+            (Suite::Cryptflow2 | Suite::Copriv, _) => Params::CRYPTFLOW2,
+            (Suite::Best, Ot::Iknp) => Params { one_of_n: OneOfNBackend::Rcot, ..Params::CRYPTFLOW2 },
+        }
+    }
+
+    /// The OTs that the online phase uses.
+    pub fn online(&self) -> Params {
+        if self.stores_ots() { Params { rcot: RcotBackend::Stored, ..self.live() } } else { self.live() }
+    }
+
+    /// Whether there is a phase before the input is there.
+    pub fn preprocesses(&self) -> bool {
+        self.suite != Suite::Cryptflow2
+    }
+
+    /// Whether the online phase's OTs are drawn before.
+    pub fn stores_ots(&self) -> bool {
+        self.suite == Suite::Best
+    }
 }
 
 impl Suite {
     /// All suites.
-    pub const ALL: [Self; 1] = [Self::Cryptflow2];
-
-    /// What it asks of a session.
-    pub const fn params(self) -> Params {
-        match self {
-            Self::Cryptflow2 => Params::CRYPTFLOW2,
-        }
-    }
-
-    /// Whose bits choose in the OT products of linear layers on `width` bits.
-    pub(crate) const fn roles(self, width: Width) -> Roles {
-        match self {
-            Self::Cryptflow2 => Roles::Halves { bits: width.bits() },
-        }
-    }
+    pub const ALL: [Self; 3] = [Self::Cryptflow2, Self::Copriv, Self::Best];
 
     /// Its name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Cryptflow2 => "cryptflow2",
+            Self::Copriv => "copriv",
+            Self::Best => "best",
+        }
+    }
+}
+
+impl Ot {
+    /// All of them.
+    pub const ALL: [Self; 1] = [Self::Iknp];
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Iknp => "iknp",
         }
     }
 }
@@ -49,9 +107,22 @@ impl fmt::Display for Suite {
     }
 }
 
+impl fmt::Display for Ot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 impl FromStr for Suite {
     type Err = Error;
     fn from_str(name: &str) -> Result<Self, Error> {
         Self::ALL.into_iter().find(|s| s.name() == name).ok_or_else(|| Error::UnknownSuite(name.into()))
+    }
+}
+
+impl FromStr for Ot {
+    type Err = Error;
+    fn from_str(name: &str) -> Result<Self, Error> {
+        Self::ALL.into_iter().find(|s| s.name() == name).ok_or_else(|| Error::UnknownOt(name.into()))
     }
 }

@@ -2,7 +2,7 @@
 
 use copriv_ir::{Architecture, ConvGeometry, Layer, LayerOp, Shape, Window};
 use copriv_ring::Width;
-use copriv_runner::{Error, Offer, Plan, Reveal, Suite};
+use copriv_runner::{Error, Offer, Plan, Reveal, Settings, Suite};
 
 fn layer(name: &str, op: LayerOp, input: Option<usize>, shape: Shape, frac_bits: u32) -> Layer {
     Layer { name: name.into(), op, inputs: input.into_iter().collect(), shape, frac_bits }
@@ -29,8 +29,9 @@ fn greedy(pool: fn(Window) -> LayerOp) -> Architecture {
 fn an_architecture_that_would_exhaust_the_memory_is_refused() {
     for pool in [LayerOp::MaxPool, |window| LayerOp::AvgPool { window, multiplier: 1, shift: 0 }] {
         let architecture = greedy(pool);
-        assert!(Plan::new(&architecture, Suite::Cryptflow2, Reveal::Logits).is_err());
-        let offer = Offer { suite: Suite::Cryptflow2, reveal: Reveal::Label, architecture };
+        let settings = Settings::new(Suite::Cryptflow2, Reveal::Label);
+        assert!(Plan::new(&architecture, &settings).is_err());
+        let offer = Offer { settings, architecture };
         let bytes = serde_json::to_vec(&offer).unwrap();
         assert!(bytes.len() < 2000);
         assert!(matches!(Offer::from_bytes(&bytes), Err(Error::Architecture(_))));

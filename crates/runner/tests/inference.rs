@@ -8,9 +8,13 @@ use copriv_ir::{Graph, GraphBuilder, LowerOptions, Lowered, NodeId, Shape, Windo
 use copriv_plain::{argmax, evaluate_output};
 use copriv_prg::Prg;
 use copriv_ring::{RingVec, Width};
-use copriv_runner::{Client, Error, Model, Output, Plan, Report, Reveal, Server, Suite};
+use copriv_runner::{
+    Client, Error, Inference, Model, Output, PhaseCost, Plan, Report, Reveal, Served, Server,
+};
+use copriv_runner::{Settings, Source, Stock, Store, Suite, planner};
 use copriv_wire::Role;
 use proptest::prelude::*;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 fn prg(seed: u64) -> Prg {
     Prg::from_seed(Block::new(seed, 7))
@@ -20,45 +24,117 @@ fn weights(prg: &mut Prg, len: usize) -> Vec<f32> {
     prg.words(len).iter().map(|&w| (w as i32 as f32) / 2f32.powi(32)).collect()
 }
 
-/// Runs `inputs` in one session and checks everything that must hold.
-fn check(net: &Lowered, reveal: Reveal, inputs: &[RingVec]) -> Vec<Report> {
-    let suite = Suite::Cryptflow2;
-    let model = Model::new(net, suite, reveal).unwrap();
+/// Both ends of a session: what the server has done, and what the client's part gives.
+fn session<T: Send>(
+    model: &Model,
+    insist: Suite,
+    client: impl FnOnce(&mut Client) -> T + Send,
+) -> (Vec<Served>, T) {
     let (a, b) = memory();
     let (c0, c1) = (Channel::new(Role::P0, a), Channel::new(Role::P1, b));
-    let (served, inferred) = std::thread::scope(|scope| {
-        let server = scope.spawn(|| {
-            let mut server = Server::accept(c0, prg(1), &model)?;
-            let mut reports = Vec::new();
-            while let Some(report) = server.serve(&mut |_| ())? {
-                reports.push(report);
+    let seeds = SEEDS.fetch_add(2, Ordering::Relaxed);
+    std::thread::scope(|scope| {
+        let server = scope.spawn(move || {
+            let mut server = Server::accept(c0, prg(seeds), model)?;
+            let mut done = Vec::new();
+            while let Some(served) = server.serve(&mut |_| ())? {
+                done.push(served);
             }
-            Ok::<_, Error>(reports)
+            Ok::<_, Error>(done)
         });
-        let client = scope.spawn(|| {
-            let mut client = Client::connect(c1, prg(2), Some(suite))?;
-            assert_eq!(client.offer().architecture, net.architecture);
-            inputs.iter().map(|x| client.infer(x, &mut |_| ())).collect::<Result<Vec<_>, _>>()
+        let client = scope.spawn(move || {
+            let mut connected = Client::connect(c1, prg(seeds + 1), Some(insist)).unwrap();
+            client(&mut connected)
         });
-        let inferred = client.join().unwrap();
-        (server.join().unwrap().unwrap(), inferred.unwrap())
+        let result = client.join().unwrap();
+        (server.join().unwrap().unwrap(), result)
+    })
+}
+
+/// Randomness that no other session has.
+static SEEDS: AtomicU64 = AtomicU64::new(1);
+
+/// Everything that must hold of one inference.
+fn check_one(net: &Lowered, settings: &Settings, input: &RingVec, done: &Inference, served: &Served) {
+    let plain = evaluate_output(net, input).unwrap();
+    match (settings.reveal, &done.output) {
+        (Reveal::Logits, Output::Logits(logits)) => assert_eq!(logits.words(), plain.words()),
+        (Reveal::Label, Output::Label(label)) => assert_eq!(Some(*label), argmax(&plain)),
+        _ => panic!("another output than asked for"),
+    }
+    let Served::Inference(served) = served else { panic!("{served:?}") };
+    check_report(&done.plan, &done.report, served);
+}
+
+/// Planned = counted at the client = counted at the server.
+fn check_report(plan: &Plan, report: &Report, served: &Report) {
+    assert_eq!(plan.differences(report), Vec::<String>::new());
+    assert_eq!(plan.total, report.total);
+    for (own, other) in report.layers.iter().zip(&served.layers) {
+        for (own, other) in [(own.preprocessing, other.preprocessing), (own.online, other.online)] {
+            let bytes = |cost: PhaseCost| (cost.bytes_p0_to_p1, cost.bytes_p1_to_p0);
+            assert_eq!(bytes(own), bytes(other), "both parties count the same");
+        }
+    }
+}
+
+/// Runs `inputs` in one session under every suite, and once more from a store.
+fn check(net: &Lowered, reveal: Reveal, inputs: &[RingVec]) -> Vec<Report> {
+    Suite::ALL.into_iter().flat_map(|suite| check_suite(net, suite, reveal, inputs)).collect()
+}
+
+fn check_suite(net: &Lowered, suite: Suite, reveal: Reveal, inputs: &[RingVec]) -> Vec<Report> {
+    let settings = Settings::new(suite, reveal);
+    let prepared = planner::prepare(net, &settings).unwrap();
+    let public = planner::prepare_architecture(&net.architecture, &settings).unwrap();
+    assert_eq!(prepared.architecture, public, "the client can plan what the server runs");
+    let model = Model::new(net, &settings).unwrap();
+    let (served, inferred) = session(&model, suite, |client| {
+        assert_eq!(client.offer().architecture, public);
+        let infer = |x: &RingVec| client.infer(x, Source::OnTheFly, &mut |_| ());
+        inputs.iter().map(infer).collect::<Result<Vec<_>, _>>().unwrap()
     });
     assert_eq!(served.len(), inputs.len());
-    let plans = [Plan::new, Plan::again].map(|plan| plan(&net.architecture, suite, reveal).unwrap());
-    for (i, ((output, report), input)) in inferred.iter().zip(inputs).enumerate() {
-        let plain = evaluate_output(net, input).unwrap();
-        match (reveal, output) {
-            (Reveal::Logits, Output::Logits(logits)) => assert_eq!(logits.words(), plain.words()),
-            (Reveal::Label, Output::Label(label)) => assert_eq!(Some(*label), argmax(&plain)),
-            _ => panic!("another output than asked for"),
-        }
-        assert_eq!(plans[i.min(1)].differences(report), Vec::<String>::new());
-        assert_eq!(plans[i.min(1)].total, report.total);
-        let bytes =
-            |report: &Report| (report.total.online.bytes_p0_to_p1, report.total.online.bytes_p1_to_p0);
-        assert_eq!(bytes(report), bytes(&served[i]), "both parties count the same");
+    assert_eq!(Plan::new(&public, &settings).unwrap(), inferred[0].plan);
+    for ((done, served), input) in inferred.iter().zip(&served).zip(inputs) {
+        check_one(&prepared, &settings, input, done, served);
     }
-    inferred.into_iter().map(|(_, report)| report).collect()
+    if settings.preprocesses() {
+        check_stored(&prepared, &model, &settings, inputs);
+    } else {
+        assert!(inferred.iter().all(|done| done.report.total.preprocessing == PhaseCost::default()));
+    }
+    inferred.into_iter().map(|done| done.report).collect()
+}
+
+/// Preprocesses in one session, infers in another.
+fn check_stored(prepared: &Lowered, model: &Model, settings: &Settings, inputs: &[RingVec]) {
+    let folder = tempfile::tempdir().unwrap();
+    let [here, there] = ["client", "server"].map(|name| Store::open(&folder.path().join(name)).unwrap());
+    let model = model.clone().with_stock(Stock { store: there.clone(), limit: inputs.len() });
+    let (served, made) = session(&model, settings.suite, |client| {
+        let made: Vec<_> = inputs.iter().map(|_| client.preprocess(&here, &mut |_| ()).unwrap()).collect();
+        assert!(matches!(client.preprocess(&here, &mut |_| ()), Err(Error::ServerIsFull)));
+        made
+    });
+    for ((plan, report), served) in made.iter().zip(&served) {
+        let Served::Preprocessing(served) = served else { panic!("{served:?}") };
+        check_report(plan, report, served);
+        assert_eq!(report.total.online, PhaseCost::default());
+    }
+    let (served, inferred) = session(&model, settings.suite, |client| {
+        let inferred: Vec<_> =
+            inputs.iter().map(|x| client.infer(x, Source::Store(&here), &mut |_| ()).unwrap()).collect();
+        let more = client.infer(&inputs[0], Source::Store(&here), &mut |_| ());
+        assert!(matches!(more, Err(Error::NoEntry)));
+        inferred
+    });
+    for ((done, served), input) in inferred.iter().zip(&served).zip(inputs) {
+        check_one(prepared, settings, input, done, served);
+        let layers = done.report.layers.iter().skip(1);
+        assert!(layers.map(|l| l.preprocessing).all(|cost| cost == PhaseCost::default()));
+    }
+    assert!([&here, &there].iter().all(|store| store.summary().unwrap().is_empty()), "all used up");
 }
 
 /// A network with every kind of layer.
@@ -159,17 +235,10 @@ proptest! {
 #[test]
 fn a_wrong_input_is_refused_before_anything_is_sent() {
     let net = lower(&everything().unwrap(), LowerOptions { width: Width::of(41), frac_bits: 12 }).unwrap();
-    let model = Model::new(&net, Suite::Cryptflow2, Reveal::Label).unwrap();
-    let (a, b) = memory();
-    std::thread::scope(|scope| {
-        let server = scope.spawn(|| {
-            let mut server = Server::accept(Channel::new(Role::P0, a), prg(1), &model).unwrap();
-            server.serve(&mut |_| ()).unwrap()
-        });
-        let mut client = Client::connect(Channel::new(Role::P1, b), prg(2), None).unwrap();
-        let error = client.infer(&RingVec::zeros(Width::of(41), 3), &mut |_| ()).unwrap_err();
-        assert!(error.to_string().contains("2x9x8"), "{error}");
-        drop(client);
-        assert_eq!(server.join().unwrap(), None);
+    let model = Model::new(&net, &Settings::new(Suite::Best, Reveal::Label)).unwrap();
+    let (served, error) = session(&model, Suite::Best, |client| {
+        client.infer(&RingVec::zeros(Width::of(41), 3), Source::OnTheFly, &mut |_| ()).unwrap_err()
     });
+    assert!(error.to_string().contains("2x9x8"), "{error}");
+    assert_eq!(served, []);
 }

@@ -38,7 +38,7 @@ type Chunks<'a> = TableDefinition<'a, (u32, u64), &'static [u8]>;
 /// A store, open. See the crate's documentation for what it guarantees.
 ///
 /// Threads share it by reference. The file is closed when the store and all its [`Writer`]s and [`Taken`]s are dropped.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Store(Arc<Open>);
 
 #[derive(Debug)]

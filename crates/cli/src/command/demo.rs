@@ -9,7 +9,7 @@ use copriv_import::picture::{self, Ink};
 use copriv_import::zoo;
 use copriv_ir::{Architecture, Graph, Lowered};
 use copriv_ring::RingVec;
-use copriv_runner::{Output, Plan, Report, Reveal};
+use copriv_runner::{Output, Plan, Report, Reveal, Source, planner};
 use serde::Serialize;
 use std::io::{self, IsTerminal};
 
@@ -103,7 +103,7 @@ impl Demo {
         let mut cases = Vec::new();
         for (number, picture, truth) in pictures {
             let input = model::encode(&architecture, &picture)?;
-            let mut done = pair.client.infer(&input, &format!("picture {number}"))?;
+            let mut done = pair.client.infer(&input, Source::OnTheFly, &format!("picture {number}"))?;
             done.plan.model.clone_from(&args.model);
             cases.push(Case { number, picture, truth, input, done });
         }
@@ -111,6 +111,7 @@ impl Demo {
 
         // Only now does this process see the network.
         let (graph, lowered) = model::load(&args, self.protocol.fixed)?;
+        let lowered = planner::prepare(&lowered, &self.protocol.settings())?;
         let mut score = Score::default();
         let mut told = Vec::new();
         for case in &cases {

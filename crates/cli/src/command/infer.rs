@@ -5,7 +5,7 @@ use crate::party::Connected;
 use crate::{model, output};
 use clap::Args;
 use copriv_import::picture;
-use copriv_runner::{Offer, Output, Suite};
+use copriv_runner::{Offer, Output, Settings, Source, Store, Suite};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -17,7 +17,8 @@ use std::path::PathBuf;
 #[derive(Args, Debug)]
 #[command(after_long_help = "Examples:\n  \
     copriv infer --server 127.0.0.1:7878 --input digit.png\n  \
-    copriv infer --server example.org:7878 --input picture.npy --suite cryptflow2 --json\n\n\
+    copriv infer --server example.org:7878 --input picture.npy --suite cryptflow2 --json\n  \
+    copriv infer --server example.org:7878 --input picture.npy --store client.store\n\n\
     Input: PNG, JPEG (bytes become n/255; colour becomes grey where the network has one channel) or .npy of shape \
     C,H,W, taken as it is.")]
 pub struct Infer {
@@ -27,6 +28,12 @@ pub struct Infer {
     /// The picture: PNG, JPEG or npy.
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
+    /// Take the material of the inference, made before with copriv preprocess, from this store; each entry serves once.
+    #[arg(long, value_name = "FILE")]
+    store: Option<PathBuf>,
+    /// Where the store has no entry that the server has too, preprocess now.
+    #[arg(long, requires = "store")]
+    on_the_fly: bool,
     /// Insist on these protocols; otherwise the server's are taken.
     #[arg(long, value_name = "NAME")]
     suite: Option<Suite>,
@@ -44,8 +51,14 @@ impl Infer {
     pub fn run(self) -> Result<(), Error> {
         // A file that is not there is found before the server is bothered.
         model::check_file(&self.input)?;
+        let store = self.store.as_deref().map(Store::open).transpose()?;
+        let source = match &store {
+            None => Source::OnTheFly,
+            Some(store) if self.on_the_fly => Source::StoreOrOnTheFly(store),
+            Some(store) => Source::Store(store),
+        };
         let mut server = Connected::open(&self.server, self.suite, self.link.remote())?;
-        let Offer { suite, reveal, architecture } = server.offer().clone();
+        let Offer { settings: Settings { suite, reveal, .. }, architecture } = server.offer().clone();
         let pixels = picture::load(&self.input, architecture.input_shape())?;
         let input = model::encode(&architecture, &pixels)?;
         let talkative = !self.quiet && !self.json;
@@ -59,7 +72,7 @@ impl Infer {
                 show::architecture(&architecture)
             ))?;
         }
-        let done = server.infer(&input, "inference")?;
+        let done = server.infer(&input, source, "inference")?;
         let logits = match &done.output {
             Output::Logits(logits) => Some(model::decode(&architecture, logits)),
             Output::Label(_) => None,

@@ -3,6 +3,7 @@ use crate::args::{ModelArgs, ProtocolArgs};
 use crate::error::Error;
 use crate::{model, output};
 use clap::Args;
+use copriv_runner::planner;
 
 /// Predict what an inference puts on the wire, layer by layer.
 ///
@@ -26,9 +27,11 @@ pub struct Plan {
 
 impl Plan {
     pub fn run(self) -> Result<(), Error> {
-        let ProtocolArgs { suite, fixed, reveal } = self.protocol;
+        let ProtocolArgs { suite, reveal, fixed, .. } = self.protocol;
         let (_, lowered) = model::load(&self.model, fixed)?;
-        let mut plan = copriv_runner::Plan::new(&lowered.architecture, suite, reveal)?;
+        let settings = self.protocol.settings();
+        let architecture = planner::prepare_architecture(&lowered.architecture, &settings)?;
+        let mut plan = copriv_runner::Plan::new(&architecture, &settings)?;
         plan.model = self.model.model;
         if self.json {
             return output::json(&plan);

@@ -7,7 +7,7 @@ use crate::progress::Bar;
 use crate::{model, output};
 use clap::Args;
 use copriv_import::picture;
-use copriv_runner::{Offer, Output, Plan, Report, Reveal};
+use copriv_runner::{Offer, Output, Plan, Report, Reveal, Settings, Source, planner};
 use serde::Serialize;
 
 /// Run both parties on this machine, for any network, and compare with the result in the clear.
@@ -59,20 +59,22 @@ impl Run {
             model::check_file(self.input.as_ref())?;
         }
         let mut pair = Pair::start(&self.model, self.protocol, self.link.local())?;
-        let Offer { architecture, suite, reveal } = pair.client.offer().clone();
+        let Offer { architecture, settings } = pair.client.offer().clone();
+        let Settings { suite, reveal, .. } = settings;
         let shape = architecture.input_shape();
         let pixels = match self.input.as_str() {
             "random" => model::random(self.seed, shape.len()),
             file => picture::load(file, shape)?,
         };
         let input = model::encode(&architecture, &pixels)?;
-        let mut done = pair.client.infer(&input, "private inference")?;
+        let mut done = pair.client.infer(&input, Source::OnTheFly, "private inference")?;
         let memory = pair.finish()?;
         done.plan.model.clone_from(&self.model.model);
 
         // Only now does this process see the network.
         let (_, lowered) = model::load(&self.model, self.protocol.fixed)?;
         let bar = Bar::spinner("evaluating in the clear");
+        let lowered = planner::prepare(&lowered, &settings)?;
         let clear = copriv_plain::evaluate_output(&lowered, &input)?;
         drop(bar);
         let bit_exact = match &done.output {

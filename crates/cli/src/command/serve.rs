@@ -5,11 +5,12 @@ use crate::format::plural;
 use crate::party;
 use crate::{machine, model, output, progress};
 use clap::Args;
-use copriv_runner::{Model, Report, Server, entropy};
+use copriv_runner::{Model, Report, Served, Server, Settings, Stock, Store, entropy};
 use copriv_wire::Role;
 use serde_json::json;
 use std::io::{self, ErrorKind, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::Duration;
@@ -40,6 +41,13 @@ pub struct Serve {
     protocol: ProtocolArgs,
     #[command(flatten)]
     link: LinkArgs,
+    /// Keep material that clients preprocess in this file; it is made where it is not there. Never copy it or restore it
+    /// from a copy: each entry must serve once.
+    #[arg(long, value_name = "FILE")]
+    store: Option<PathBuf>,
+    /// The most entries that clients can make this server keep.
+    #[arg(long, value_name = "N", default_value_t = 100, requires = "store")]
+    stock: usize,
     /// Serve one client, then end.
     #[arg(long)]
     once: bool,
@@ -62,12 +70,11 @@ impl Serve {
         }
         let listener = listen(&self.listen)?;
         let (_, lowered) = model::load(&self.model, self.protocol.fixed)?;
-        let ProtocolArgs { suite, reveal, .. } = self.protocol;
-        let service = Service {
-            model: Model::new(&lowered, suite, reveal)?,
-            link: self.link.remote(),
-            json: self.json,
-        };
+        let mut model = Model::new(&lowered, &self.protocol.settings())?;
+        if let Some(path) = &self.store {
+            model = model.with_stock(Stock { store: Store::open(path)?, limit: self.stock });
+        }
+        let service = Service { model, link: self.link.remote(), json: self.json };
         drop(lowered);
         let address = listener.local_addr()?;
         service.announce(address, &self.model.model)?;
@@ -114,15 +121,15 @@ impl Drop for Place {
 impl Service {
     fn announce(&self, address: SocketAddr, name: &str) -> Result<(), Error> {
         let offer = self.model.offer();
+        let Settings { suite, reveal, .. } = offer.settings;
         let (width, frac_bits) = (offer.architecture.width, offer.architecture.frac_bits);
         let text = format!(
-            "serving {name} under {}, {width} bits, {frac_bits} of them fraction; clients learn the {}\n\
-             listening on {address}",
-            offer.suite, offer.reveal
+            "serving {name} under {suite}, {width} bits, {frac_bits} of them fraction; clients learn the {reveal}\n\
+             listening on {address}"
         );
         let event = json!({
-            "event": "listening", "address": address.to_string(), "model": name, "suite": offer.suite,
-            "bits": width.bits(), "frac": frac_bits, "reveal": offer.reveal,
+            "event": "listening", "address": address.to_string(), "model": name, "suite": suite,
+            "bits": width.bits(), "frac": frac_bits, "reveal": reveal,
         });
         self.tell(&text, &event)
     }
@@ -174,24 +181,28 @@ impl Service {
         let channel = party::channel(Role::P0, stream, self.link)
             .map_err(|e| Error::Peer { peer: client, why: e.to_string() })?;
         let mut server = Server::accept(channel, entropy()?, &self.model).map_err(failed)?;
-        let mut inferences = 0u64;
-        while let Some(report) = server.serve(&mut progress::tell).map_err(failed)? {
-            inferences += 1;
-            self.inference(client, inferences, &report)?;
+        let (mut inferences, mut entries) = (0u64, 0u64);
+        while let Some(served) = server.serve(&mut progress::tell).map_err(failed)? {
+            let (what, number, report) = match &served {
+                Served::Inference(report) => ("inference", &mut inferences, report),
+                Served::Preprocessing(report) => ("preprocessing", &mut entries, report),
+            };
+            *number += 1;
+            self.done(client, what, *number, report)?;
         }
         let text = format!("{client}: left after {}", plural(inferences, "inference"));
         let event = json!({
-            "event": "left", "client": client.to_string(), "inferences": inferences,
+            "event": "left", "client": client.to_string(), "inferences": inferences, "preprocessed": entries,
             "peak_memory_bytes": machine::peak_memory(),
         });
         self.tell(&text, &event)
     }
 
-    fn inference(&self, client: SocketAddr, number: u64, report: &Report) -> Result<(), Error> {
+    fn done(&self, client: SocketAddr, what: &str, number: u64, report: &Report) -> Result<(), Error> {
         let cost = show::both(&report.total);
-        let text = format!("{client}: inference {number}: {}", show::traffic(cost, "wait", report.seconds));
+        let text = format!("{client}: {what} {number}: {}", show::traffic(cost, "wait", report.seconds));
         let event = json!({
-            "event": "inference", "client": client.to_string(), "number": number, "report": report,
+            "event": what, "client": client.to_string(), "number": number, "report": report,
             "peak_memory_bytes": machine::peak_memory(),
         });
         self.tell(&text, &event)

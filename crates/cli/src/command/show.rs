@@ -2,40 +2,47 @@
 
 use crate::format::{bytes, megabytes, milliseconds, plural, seconds};
 use crate::party::Inference;
-use crate::table::Column::{Number, Words};
+use crate::table::Column::{self, Number, Words};
 use crate::table::Table;
 use copriv_ir::{Architecture, Layer, LayerOp};
-use copriv_runner::{LayerCost, PhaseCost, Plan, Total};
+use copriv_runner::{PhaseCost, Plan, Total};
 
 /// Every layer of a plan: what runs it and what it costs in each phase.
 pub fn plan(plan: &Plan) -> Table {
     let phases = has_preprocessing(&plan.total);
-    let mut columns = vec![Words("layer"), Words("op"), Words("protocol")];
-    if phases {
-        let before = ["before: P0→P1 MB", "P1→P0 MB", "rounds"].map(Number);
-        columns.extend(before);
-        columns.push(Number("online: P0→P1 MB"));
-    } else {
-        columns.push(Number("P0→P1 MB"));
-    }
-    columns.extend([Number("P1→P0 MB"), Number("rounds")]);
-    let mut table = Table::new(&columns);
-    let total = LayerCost {
-        name: "total".into(),
-        op: String::new(),
-        protocol: String::new(),
-        preprocessing: plan.total.preprocessing,
-        online: plan.total.online,
-    };
-    for layer in plan.layers.iter().chain([&total]) {
-        let mut row = vec![layer.name.clone(), layer.op.clone(), layer.protocol.clone()];
-        if phases {
-            row.extend(phase(layer.preprocessing));
-        }
-        row.extend(phase(layer.online));
-        table.row(row);
+    let mut table = Table::new(&[&[Words("layer"), Words("op"), Words("protocol")], costs(phases)].concat());
+    let rows = plan.layers.iter().map(|l| {
+        (
+            [l.name.clone(), l.op.clone(), l.protocol.clone()],
+            Total { preprocessing: l.preprocessing, online: l.online },
+        )
+    });
+    for (words, cost) in rows.chain([(total_row(), plan.total)]) {
+        table.row(words.into_iter().chain(cells(phases, cost)));
     }
     table
+}
+
+/// The columns of a cost: of each phase where there are two, of each direction where there is one.
+fn costs(phases: bool) -> &'static [Column] {
+    match phases {
+        true => &[Number("before: MB"), Number("rounds"), Number("online: MB"), Number("rounds")],
+        false => &[Number("P0→P1 MB"), Number("P1→P0 MB"), Number("rounds")],
+    }
+}
+
+fn cells(phases: bool, Total { preprocessing, online }: Total) -> Vec<String> {
+    match phases {
+        true => [preprocessing, online]
+            .into_iter()
+            .flat_map(|cost| [megabytes(cost.bytes()), cost.rounds.to_string()])
+            .collect(),
+        false => phase(online).into(),
+    }
+}
+
+fn total_row() -> [String; 3] {
+    ["total".into(), String::new(), String::new()]
 }
 
 /// The sums over the layers of each kind, the dearest first.
@@ -72,34 +79,26 @@ pub fn kinds(plan: &Plan) -> Table {
 
 /// Every layer of an inference: what was counted, and whether it is what the plan says.
 pub fn inference(inference: &Inference) -> Table {
-    let columns = [
-        Words("layer"),
-        Words("op"),
-        Words("protocol"),
-        Number("P0→P1 MB"),
-        Number("P1→P0 MB"),
-        Number("rounds"),
-        Words("as planned"),
-        Number("ms"),
-    ];
     let Inference { plan, report, .. } = inference;
-    let mut table = Table::new(&columns);
-    let verdict = |planned: PhaseCost, counted: PhaseCost| match planned == counted {
+    let phases = has_preprocessing(&report.total);
+    let words: &[Column] = &[Words("layer"), Words("op"), Words("protocol")];
+    let mut table = Table::new(&[words, costs(phases), &[Words("as planned"), Number("ms")]].concat());
+    let verdict = |planned: Total, counted: Total| match planned == counted {
         true => "✓".to_owned(),
-        false => format!("✗ planned {} B, {} B", planned.bytes_p0_to_p1, planned.bytes_p1_to_p0),
+        false => format!("✗ planned {} B", both(&planned).bytes()),
     };
     for (planned, counted) in plan.layers.iter().zip(&report.layers) {
-        let (cost, foreseen) =
-            (counted.preprocessing + counted.online, planned.preprocessing + planned.online);
+        let cost = Total { preprocessing: counted.preprocessing, online: counted.online };
+        let foreseen = Total { preprocessing: planned.preprocessing, online: planned.online };
         let mut row = vec![counted.name.clone(), counted.op.clone(), planned.protocol.clone()];
-        row.extend(phase(cost));
-        row.extend([verdict(foreseen, cost), milliseconds(counted.seconds)]);
+        row.extend(cells(phases, cost));
+        let time = counted.preprocessing_seconds + counted.online_seconds;
+        row.extend([verdict(foreseen, cost), milliseconds(time)]);
         table.row(row);
     }
-    let (cost, foreseen) = (both(&report.total), both(&plan.total));
-    let mut row = vec!["total".to_owned(), String::new(), String::new()];
-    row.extend(phase(cost));
-    row.extend([verdict(foreseen, cost), milliseconds(report.seconds)]);
+    let mut row = total_row().to_vec();
+    row.extend(cells(phases, report.total));
+    row.extend([verdict(plan.total, report.total), milliseconds(report.seconds)]);
     table.row(row);
     table
 }
@@ -108,7 +107,7 @@ pub fn inference(inference: &Inference) -> Table {
 pub fn architecture(architecture: &Architecture) -> Table {
     let mut table = Table::new(&[Words("layer"), Words("op"), Words("output"), Words("")]);
     for layer in &architecture.layers {
-        if !matches!(layer.op, LayerOp::Truncate { .. } | LayerOp::Flatten) {
+        if !matches!(layer.op, LayerOp::Truncate { .. } | LayerOp::Shift { .. } | LayerOp::Flatten) {
             let row = [layer.name.clone(), layer.op.kind().into(), layer.shape.to_string(), details(layer)];
             table.row(row);
         }

@@ -1,0 +1,288 @@
+//! One party's end of a session: the two phases of an inference.
+
+use crate::plan::{Job, Situation};
+use crate::planner::draws;
+use crate::program::{Done, LayerSecrets, Program, Step};
+use crate::report::{Phase, Recorder};
+use crate::{Error, Output, Plan, Progress, Report};
+use copriv_bits::{BitVec, Block};
+use copriv_channel::{Channel, Traffic};
+use copriv_linear::{Prepared, prepare};
+use copriv_ot::one_of_n::{OneOfNReceiver, OneOfNSender};
+use copriv_ot::stored::{
+    ReceiverBatch, SenderBatch, StoredReceiver, StoredSender, draw_receiver, draw_sender,
+};
+use copriv_ot::{RcotReceiver, RcotSender};
+use copriv_prg::Prg;
+use copriv_session::Session;
+use copriv_share::Arithmetic;
+use copriv_store::{Taken, Writer};
+use copriv_wire::Role;
+use std::sync::Arc;
+
+/// A backend of each direction.
+type Backends = (Box<dyn RcotSender>, Box<dyn RcotReceiver>);
+
+/// One party's end of a session.
+pub(crate) struct Party {
+    /// Gone after a failure.
+    session: Option<Session>,
+    /// The backends that OTs are drawn from, where those of the session are stored ones.
+    live: Option<Backends>,
+    /// Whether OTs are set up.
+    ready: bool,
+    /// Whether this is the first thing done in this session.
+    fresh: bool,
+    /// Questions that were answered with no since the last thing done.
+    refusals: usize,
+    pub(crate) program: Arc<Program>,
+    /// At the server.
+    secrets: Option<Arc<Vec<Option<LayerSecrets>>>>,
+}
+
+/// What a step needs that was made before the input was there. Serves once.
+pub(crate) enum Material {
+    Nothing,
+    Layer(Prepared),
+    Ots(SenderBatch, ReceiverBatch),
+}
+
+impl Party {
+    pub(crate) fn new(
+        channel: Channel,
+        prg: Prg,
+        program: Arc<Program>,
+        secrets: Option<Arc<Vec<Option<LayerSecrets>>>>,
+    ) -> Self {
+        let none = (OneOfNSender::Rcot, OneOfNReceiver::Rcot);
+        let session = Session::from_parts(channel, prg, program.settings.online(), no_ots(), none);
+        Self { session: Some(session), live: None, ready: false, fresh: true, refusals: 0, program, secrets }
+    }
+
+    fn session(&mut self) -> Result<&mut Session, Error> {
+        self.session.as_mut().ok_or(Error::Over)
+    }
+
+    pub(crate) fn channel(&mut self) -> Result<&mut Channel, Error> {
+        Ok(&mut self.session()?.channel)
+    }
+
+    pub(crate) fn prg(&mut self) -> Result<&mut Prg, Error> {
+        Ok(&mut self.session()?.prg)
+    }
+
+    pub(crate) fn traffic(&self) -> Traffic {
+        self.session.as_ref().map_or_else(Traffic::default, |s| s.channel.traffic())
+    }
+
+    /// The plan of what is done next.
+    pub(crate) fn plan(&self, job: Job) -> Result<Plan, Error> {
+        let Self { fresh, ready, refusals, .. } = *self;
+        Plan::of(&self.program, Situation { fresh, ready, refusals, job })
+    }
+
+    /// A question was answered with no: it becomes part of what is done next.
+    pub(crate) fn refused(&mut self) {
+        self.refusals += 1;
+    }
+
+    /// Sets up what `job` needs, and books everything so far as set-up.
+    pub(crate) fn begin(&mut self, job: Job, recorder: &mut Recorder) -> Result<(), Error> {
+        (self.fresh, self.refusals) = (false, 0);
+        let settings = self.program.settings;
+        if !self.ready && (job != Job::Stored || !settings.stores_ots()) {
+            let Session { channel, prg, .. } = self.session.take().ok_or(Error::Over)?;
+            let mut s = Session::setup(channel, prg, settings.live())?;
+            if settings.stores_ots() {
+                self.live = Some(swap(&mut s, no_ots()));
+                s.params = settings.online();
+            }
+            (self.session, self.ready) = (Some(s), true);
+        }
+        let phase = if settings.preprocesses() { Phase::Preprocessing } else { Phase::Online };
+        recorder.book(0, phase, self.traffic());
+        Ok(())
+    }
+
+    /// Makes the material of one inference, step by step.
+    pub(crate) fn preprocess(
+        &mut self,
+        recorder: &mut Recorder,
+        progress: &mut dyn FnMut(Progress<'_>),
+        mut keep: impl FnMut(usize, Material) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let program = self.program.clone();
+        if !program.settings.preprocesses() {
+            return Ok(());
+        }
+        let live = self.live.take();
+        let s = self.session.as_mut().ok_or(Error::Over)?;
+        let stored = live.map(|live| swap(s, live));
+        s.params = program.settings.live();
+        let mut row = 0;
+        for (index, step) in program.steps.iter().enumerate() {
+            tell(progress, Phase::Preprocessing, &program, index, s.channel.traffic());
+            let secrets = self.secrets.as_deref().and_then(|all| all.get(step.index()?)?.as_ref());
+            let material = make(s, &program, step, secrets)?;
+            if !program.is_free(step) {
+                row += 1;
+                recorder.book(row, Phase::Preprocessing, s.channel.traffic());
+            }
+            keep(index, material)?;
+        }
+        s.params = program.settings.online();
+        self.live = stored.map(|stored| swap(s, stored));
+        Ok(())
+    }
+
+    /// Runs all steps on this party's share of the input. The output is there at the client alone.
+    pub(crate) fn infer(
+        &mut self,
+        input: Arithmetic,
+        mut recorder: Recorder,
+        progress: &mut dyn FnMut(Progress<'_>),
+        mut material: impl FnMut(usize) -> Result<Material, Error>,
+    ) -> Result<(Option<Output>, Report), Error> {
+        let program = self.program.clone();
+        let architecture = &program.architecture;
+        let s = self.session.as_mut().ok_or(Error::Over)?;
+        let last_use = architecture.last_use();
+        let layers = architecture.layers.len();
+        let last = [layers - 1];
+        let mut values: Vec<Option<Arithmetic>> = vec![None; layers];
+        let mut output = None;
+        let mut row = 0;
+        for (index, step) in program.steps.iter().enumerate() {
+            tell(progress, Phase::Online, &program, index, s.channel.traffic());
+            let prepared = match material(index)? {
+                Material::Nothing => None,
+                Material::Layer(prepared) => Some(prepared),
+                Material::Ots(sender, receiver) => {
+                    s.rcot_sender = Box::new(StoredSender::new(sender));
+                    s.rcot_receiver = Box::new(StoredReceiver::new(receiver));
+                    None
+                }
+            };
+            let secrets = self.secrets.as_deref().and_then(|all| all.get(step.index()?)?.as_ref());
+            let inputs = step.index().map_or(&last[..], |i| &architecture.layers[i].inputs);
+            let done = if index == 0 {
+                Done::Share(input.clone())
+            } else {
+                let operands: Vec<&Arithmetic> = inputs.iter().filter_map(|&i| values[i].as_ref()).collect();
+                step.run(s, architecture, secrets, prepared, &operands)?
+            };
+            match (done, step.index()) {
+                (Done::Opened(opened), _) => output = opened,
+                (Done::Share(share), None) => values[layers - 1] = Some(share),
+                (Done::Share(share), Some(layer)) => {
+                    // What nobody reads is not kept, unless it is the output.
+                    let kept = last_use[layer] > layer || layer + 1 == layers;
+                    values[layer] = kept.then_some(share);
+                    for &i in inputs.iter().filter(|&&i| last_use[i] == layer) {
+                        values[i] = None;
+                    }
+                }
+            }
+            if !program.is_free(step) {
+                row += 1;
+                recorder.book(row, Phase::Online, s.channel.traffic());
+            }
+        }
+        tell(progress, Phase::Online, &program, program.steps.len(), s.channel.traffic());
+        Ok((output, recorder.finish()))
+    }
+}
+
+fn tell(
+    progress: &mut dyn FnMut(Progress<'_>),
+    phase: Phase,
+    program: &Program,
+    done: usize,
+    traffic: Traffic,
+) {
+    let name = program.steps.get(done).map_or("", |step| program.name(step));
+    progress(Progress { phase, done, steps: program.steps.len(), name, traffic });
+}
+
+/// No OTs: what a session has before its set-up, and where each step brings its own.
+fn no_ots() -> Backends {
+    let sender = SenderBatch { delta: Block::ZERO, first_tweak: 0, q: Vec::new() };
+    let receiver = ReceiverBatch { first_tweak: 0, choices: BitVec::default(), t: Vec::new() };
+    (Box::new(StoredSender::new(sender)), Box::new(StoredReceiver::new(receiver)))
+}
+
+/// Puts other backends into a session and gives back those it had.
+fn swap(s: &mut Session, (sender, receiver): Backends) -> Backends {
+    (std::mem::replace(&mut s.rcot_sender, sender), std::mem::replace(&mut s.rcot_receiver, receiver))
+}
+
+/// The material of one step.
+fn make(
+    s: &mut Session,
+    program: &Program,
+    step: &Step,
+    secrets: Option<&LayerSecrets>,
+) -> Result<Material, Error> {
+    if let Some(producer) = step.producer() {
+        return Ok(Material::Layer(prepare(s, producer, secrets.map(LayerSecrets::weights))?));
+    }
+    let mut drawn: Option<(SenderBatch, ReceiverBatch)> = None;
+    if program.settings.stores_ots() {
+        for counts in draws(&step.online) {
+            let [send, receive] = match s.role() {
+                Role::P0 => counts,
+                Role::P1 => [counts[1], counts[0]],
+            };
+            let Session { channel, rcot_sender, rcot_receiver, .. } = s;
+            // The receivers of both directions speak first.
+            let received = draw_receiver(channel, rcot_receiver.as_mut(), receive)?;
+            let sent = draw_sender(channel, rcot_sender.as_mut(), send)?;
+            match &mut drawn {
+                None => drawn = Some((sent, received)),
+                // Drawn one after the other, with nothing else between: one longer batch.
+                Some((all_sent, all_received)) => {
+                    all_sent.q.extend_from_slice(&sent.q);
+                    all_received.t.extend_from_slice(&received.t);
+                    all_received.choices.extend(&received.choices);
+                }
+            }
+        }
+    }
+    Ok(drawn.map_or(Material::Nothing, |(sent, received)| Material::Ots(sent, received)))
+}
+
+/// The parts of an entry that step number `index` has.
+fn parts(index: usize) -> [u32; 2] {
+    [2 * index as u32, 2 * index as u32 + 1]
+}
+
+impl Material {
+    /// Writes a step's material to an entry.
+    pub(crate) fn put(&self, index: usize, entry: &mut Writer) -> Result<(), Error> {
+        let [first, second] = parts(index);
+        match self {
+            Self::Nothing => {}
+            Self::Layer(prepared) => entry.put(first, &prepared.to_bytes())?,
+            Self::Ots(sender, receiver) => {
+                entry.put(first, &sender.to_bytes())?;
+                entry.put(second, &receiver.to_bytes())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a step's material from a taken entry.
+    pub(crate) fn get(program: &Program, role: Role, index: usize, entry: &Taken) -> Result<Self, Error> {
+        let [first, second] = parts(index);
+        let Some(step) = program.steps.get(index) else { return Ok(Self::Nothing) };
+        if let Some(producer) = step.producer() {
+            let bytes = entry.part(first)?;
+            return Ok(Self::Layer(Prepared::from_bytes(producer.layer(), role, &bytes)?));
+        }
+        if !program.settings.stores_ots() || draws(&step.online).next().is_none() {
+            return Ok(Self::Nothing);
+        }
+        let sender = SenderBatch::from_bytes(&entry.part(first)?)?;
+        Ok(Self::Ots(sender, ReceiverBatch::from_bytes(&entry.part(second)?)?))
+    }
+}

@@ -1,0 +1,171 @@
+//! The choice of protocols: which network a suite runs, and how each of its layers.
+//!
+//! Everything here depends on public things only, so both parties choose the same. A layer's cost under any
+//! protocol can be asked for without running it: [`producers`] lists the ways of a linear layer, the other protocols have
+//! their costs beside them (`copriv_nonlinear`).
+
+use crate::{Error, Settings, Suite};
+use copriv_channel::Cost;
+use copriv_ir::{Architecture, ConvGeometry, Layer, LayerOp, Lowered, Shape, Simplify, Window};
+use copriv_linear::candidates::{TileSizes, candidates, headrooms};
+use copriv_linear::{Conv2d, Direct, LinearLayer, Padding, Precision, Producer, Roles};
+use copriv_ot::RcotBackend;
+use copriv_ring::Width;
+use copriv_wire::Role;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The tile sizes that [`Suite::Best`] tries.
+const TILE_SIZES: TileSizes = &[&[2], &[3], &[4], &[6], &[2, 4], &[3, 4], &[2, 3, 4], &[4, 6], &[2, 4, 6]];
+
+/// The network that `settings` run: what the suite's graph passes make of `lowered`. It computes what
+/// `copriv_plain` says of it, bit for bit.
+///
+/// # Errors
+/// When the network is not valid.
+pub fn prepare(lowered: &Lowered, settings: &Settings) -> Result<Lowered, Error> {
+    let mut headroom = Headroom::new(lowered.architecture.width, settings);
+    match simplification(settings) {
+        Some(options) => {
+            Ok(copriv_ir::simplify(lowered, &options, &mut |layer, input| headroom.of(layer, input))?)
+        }
+        None => Ok(lowered.clone()),
+    }
+}
+
+/// The public half of [`prepare`].
+///
+/// # Errors
+/// When the architecture is not valid.
+pub fn prepare_architecture(architecture: &Architecture, settings: &Settings) -> Result<Architecture, Error> {
+    let mut headroom = Headroom::new(architecture.width, settings);
+    match simplification(settings) {
+        Some(options) => {
+            Ok(copriv_ir::simplify_architecture(architecture, &options, &mut |layer, input| {
+                headroom.of(layer, input)
+            })?)
+        }
+        None => Ok(architecture.clone()),
+    }
+}
+
+fn simplification(settings: &Settings) -> Option<Simplify> {
+    match settings.suite {
+        Suite::Cryptflow2 => None,
+        Suite::Copriv | Suite::Best => Some(Simplify::default()),
+    }
+}
+
+/// The factors 2^h that convolutions are given: each the one of its cheapest producer.
+struct Headroom<'a> {
+    width: Width,
+    settings: &'a Settings,
+    known: HashMap<(ConvGeometry, [usize; 2]), u32>,
+}
+
+impl<'a> Headroom<'a> {
+    fn new(width: Width, settings: &'a Settings) -> Self {
+        Self { width, settings, known: HashMap::new() }
+    }
+
+    fn of(&mut self, layer: &Layer, input: Shape) -> u32 {
+        let LayerOp::Conv(geometry) = layer.op else { return 0 };
+        let key = (ConvGeometry { headroom: 0, ..geometry }, [input.height, input.width]);
+        let Self { width, settings, .. } = *self;
+        *self.known.entry(key).or_insert_with(|| cheapest_headroom(&key.0, input, width, settings))
+    }
+}
+
+fn cheapest_headroom(geometry: &ConvGeometry, input: Shape, width: Width, settings: &Settings) -> u32 {
+    let conv = conv2d(geometry, input);
+    let plain = LinearLayer::new(conv, width);
+    let cost = |headroom: u32| {
+        let layer = LinearLayer { headroom, ..plain };
+        // Only what leaves just this factor: a larger one would merely make the ring smaller.
+        let exact = producers(&layer, geometry.weight_bits, settings);
+        exact.iter().filter(|p| p.headroom() == headroom).map(|p| price(&p.cost(settings.live().rcot))).min()
+    };
+    let fits =
+        headrooms(&plain, tile_sizes(settings)).into_iter().filter(|&headroom| headroom < width.bits());
+    let priced = fits.filter_map(|headroom| Some((cost(headroom)?, headroom)));
+    priced.min().map_or(0, |(_, headroom)| headroom)
+}
+
+/// The ways in which `settings` can produce a linear layer whose weights have `weight_bits` bits.
+///
+/// ```
+/// use copriv_linear::{Conv2d, LinearLayer, Padding, Producer};
+/// use copriv_ot::RcotBackend;
+/// use copriv_ring::Width;
+/// use copriv_runner::{Reveal, Settings, Suite, planner};
+/// let conv = Conv2d { kernel: (3, 3), input: (8, 8), padding: Padding::even(1), ..Conv2d::fully_connected(64, 64) };
+/// let layer = LinearLayer { conv, width: Width::of(41), headroom: 2 };
+/// for way in planner::producers(&layer, 13, &Settings::new(Suite::Best, Reveal::Logits)) {
+///     println!("{} bytes: {}", way.cost(RcotBackend::Iknp).bytes(), way.describe());
+/// }
+/// ```
+pub fn producers(layer: &LinearLayer, weight_bits: u32, settings: &Settings) -> Vec<Arc<dyn Producer>> {
+    let bits = layer.width.bits();
+    let rcot = settings.live().rcot;
+    match settings.suite {
+        Suite::Cryptflow2 => vec![Arc::new(Direct::new(*layer, Roles::Halves { bits }))],
+        Suite::Copriv => candidates(layer, tile_sizes(settings), Precision::Full, rcot),
+        Suite::Best => candidates(layer, tile_sizes(settings), Precision::Narrow { weight_bits }, rcot),
+    }
+}
+
+/// The cheapest of [`producers`]; the first of them where several cost the same.
+pub(crate) fn producer(layer: &LinearLayer, weight_bits: u32, settings: &Settings) -> Arc<dyn Producer> {
+    let ways = producers(layer, weight_bits, settings);
+    let cheapest = ways.into_iter().min_by_key(|way| price(&way.cost(settings.live().rcot)));
+    // There is always the direct product.
+    cheapest.unwrap_or_else(|| Arc::new(Direct::new(*layer, Roles::Halves { bits: layer.width.bits() })))
+}
+
+fn tile_sizes(settings: &Settings) -> TileSizes<'static> {
+    match settings.suite {
+        Suite::Cryptflow2 => &[],
+        Suite::Copriv => &[&[2]],
+        Suite::Best => TILE_SIZES,
+    }
+}
+
+/// What a choice is made by: bytes of both directions.
+fn price(cost: &Cost) -> u64 {
+    cost.bytes()
+}
+
+/// [`price`] of both phases, where OTs of the online phase are drawn before. A byte online counts twice: for it somebody
+/// waits.
+pub(crate) fn whole_price(online: &Cost, settings: &Settings) -> u64 {
+    let drawn = settings.stores_ots().then(|| draw_cost(settings.live().rcot, online));
+    2 * price(online) + drawn.as_ref().map_or(0, price)
+}
+
+/// RCOTs that are drawn at a time.
+pub(crate) const DRAW: usize = 1 << 20;
+
+/// The cost of drawing the RCOTs that `online` uses: both directions side by side, in parts of at most [`DRAW`].
+pub(crate) fn draw_cost(rcot: RcotBackend, online: &Cost) -> Cost {
+    draws(online).map(|[p0, p1]| rcot.cost(Role::P0, p0).beside(rcot.cost(Role::P1, p1))).sum()
+}
+
+/// How many RCOTs are drawn together, with P0 and with P1 as sender.
+pub(crate) fn draws(online: &Cost) -> impl Iterator<Item = [usize; 2]> {
+    let all = [Role::P0, Role::P1].map(|sender| online.rcots_from(sender) as usize);
+    let parts = all.into_iter().max().unwrap_or(0).div_ceil(DRAW);
+    (0..parts).map(move |part| all.map(|all| all.saturating_sub(part * DRAW).min(DRAW)))
+}
+
+pub(crate) fn conv2d(geometry: &ConvGeometry, input: Shape) -> Conv2d {
+    let Window { kernel, stride, padding: [top, left, bottom, right] } = geometry.window;
+    Conv2d {
+        in_channels: geometry.in_channels,
+        out_channels: geometry.out_channels,
+        groups: geometry.groups,
+        input: (input.height, input.width),
+        kernel: kernel.into(),
+        stride: stride.into(),
+        padding: Padding { top, left, bottom, right },
+    }
+}

@@ -1,0 +1,324 @@
+//! The steps of an inference: for each layer what runs and, beside it, what it costs.
+
+use crate::planner::{conv2d, draw_cost, producer, whole_price};
+use crate::{Error, Output, Reveal, Settings, Suite};
+use copriv_channel::Cost;
+use copriv_ir::{Architecture, Layer, LayerOp, LayerWeights, Shape, Window};
+use copriv_linear::{Conv2d, Kernels, LinearLayer, Prepared, Producer, conv2d_prepared, online_cost};
+use copriv_nonlinear::{Sign, Windows, argmax, avgpool, clip, maxpool, relu, relu_truncate, truncate};
+use copriv_ring::Width;
+use copriv_session::{Params, Session};
+use copriv_share::{Arithmetic, open_cost, open_to};
+use copriv_wire::Role;
+use std::sync::Arc;
+use zeroize::Zeroize;
+
+/// The largest digit of a comparison that is tried.
+const MAX_DIGIT: u32 = 8;
+
+/// What an inference runs, and what it costs.
+pub(crate) struct Program {
+    pub(crate) architecture: Architecture,
+    pub(crate) settings: Settings,
+    pub(crate) steps: Vec<Step>,
+}
+
+/// One step of an inference.
+pub(crate) struct Step {
+    what: What,
+    /// Linear layers.
+    producer: Option<Arc<dyn Producer>>,
+    /// What is known of the signs of what a truncation reads.
+    sign: Sign,
+    /// Of its comparisons.
+    digit_bits: u32,
+    /// Before the input is there.
+    pub(crate) preprocessing: Cost,
+    /// With the input.
+    pub(crate) online: Cost,
+}
+
+/// What a step computes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum What {
+    /// Layer number i of the architecture.
+    Layer(usize),
+    /// The index of the largest output.
+    Argmax,
+    /// Opening the result to the client.
+    Reveal(Reveal),
+}
+
+/// The server's part of a layer, in the ring.
+pub(crate) struct LayerSecrets {
+    matrix: Vec<u64>,
+    bias: Vec<u64>,
+}
+
+impl Drop for LayerSecrets {
+    fn drop(&mut self) {
+        self.matrix.zeroize();
+        self.bias.zeroize();
+    }
+}
+
+impl LayerSecrets {
+    pub(crate) fn new(width: Width, weights: &LayerWeights) -> Self {
+        let ring = |values: &[i64]| values.iter().map(|&v| width.from_signed(v)).collect();
+        Self { matrix: ring(&weights.matrix), bias: ring(&weights.bias) }
+    }
+
+    fn kernels(&self) -> Kernels<'_> {
+        Kernels { weights: &self.matrix, bias: Some(&self.bias) }
+    }
+
+    pub(crate) fn weights(&self) -> &[u64] {
+        &self.matrix
+    }
+}
+
+impl Program {
+    /// Chooses how each layer of a valid, prepared architecture runs.
+    pub(crate) fn new(architecture: &Architecture, settings: &Settings) -> Self {
+        let mut whats: Vec<What> = (0..architecture.layers.len()).map(What::Layer).collect();
+        whats.extend((settings.reveal == Reveal::Label).then_some(What::Argmax));
+        whats.push(What::Reveal(settings.reveal));
+        let nonnegative = architecture.nonnegative();
+        let steps = whats.into_iter().map(|what| Step::choose(what, architecture, &nonnegative, settings));
+        let steps = steps.collect();
+        Self { architecture: architecture.clone(), settings: *settings, steps }
+    }
+
+    pub(crate) fn layer(&self, step: &Step) -> Option<&Layer> {
+        step.layer(&self.architecture)
+    }
+
+    /// The rows of plans and reports: the steps that are more than a change of view.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = &Step> {
+        self.steps.iter().filter(|step| !self.is_free(step))
+    }
+
+    pub(crate) fn is_free(&self, step: &Step) -> bool {
+        let op = self.layer(step).map(|layer| layer.op);
+        matches!(op, Some(LayerOp::Input | LayerOp::Concat | LayerOp::Flatten | LayerOp::Shift { .. }))
+    }
+
+    pub(crate) fn name(&self, step: &Step) -> &str {
+        match step.what {
+            What::Argmax => "argmax",
+            What::Reveal(_) => "reveal",
+            What::Layer(_) => self.layer(step).map_or("", |layer| &layer.name),
+        }
+    }
+
+    pub(crate) fn op(&self, step: &Step) -> &'static str {
+        match step.what {
+            What::Argmax => "argmax",
+            What::Reveal(_) => "reveal",
+            What::Layer(_) => self.layer(step).map_or("", |layer| layer.op.kind()),
+        }
+    }
+
+    /// What runs a step, in words.
+    pub(crate) fn protocol(&self, step: &Step) -> String {
+        let op = match step.what {
+            What::Argmax => return "tournament of ReLUs".into(),
+            What::Reveal(reveal) => return format!("{reveal} to the client"),
+            What::Layer(_) => self.layer(step).map(|layer| layer.op),
+        };
+        let digits = match self.settings.suite {
+            Suite::Best => format!(", digits of {}", step.digit_bits),
+            Suite::Cryptflow2 | Suite::Copriv => String::new(),
+        };
+        match op {
+            Some(LayerOp::Conv(_) | LayerOp::Linear { .. }) => {
+                step.producer.as_ref().map_or_else(String::new, |producer| producer.describe())
+            }
+            Some(LayerOp::Truncate { shift }) if step.sign == Sign::NonNegative => {
+                format!("faithful truncation by {shift}, sign known{digits}")
+            }
+            Some(LayerOp::Truncate { shift }) => format!("faithful truncation by {shift}{digits}"),
+            Some(LayerOp::Relu) => format!("comparison, MUX{digits}"),
+            Some(LayerOp::ReluTruncate { shift }) => {
+                format!("one comparison, truncation by {shift}, MUX{digits}")
+            }
+            Some(LayerOp::Clip { .. }) => format!("two comparisons, MUX{digits}"),
+            Some(LayerOp::MaxPool(_)) => format!("tournament of ReLUs{digits}"),
+            Some(LayerOp::AvgPool { shift: 0, .. }) => "local sum".into(),
+            Some(LayerOp::AvgPool { shift, .. }) => {
+                format!("local sum, faithful truncation by {shift}{digits}")
+            }
+            _ => "local".into(),
+        }
+    }
+}
+
+impl Step {
+    /// The cheapest way to do `what`.
+    fn choose(what: What, architecture: &Architecture, nonnegative: &[bool], settings: &Settings) -> Self {
+        let params = settings.online();
+        let (baseline, digit_bits) = (settings.suite == Suite::Cryptflow2, params.digit_bits);
+        let (preprocessing, online) = (Cost::ZERO, Cost::ZERO);
+        let mut step = Self { what, producer: None, sign: Sign::Unknown, digit_bits, preprocessing, online };
+        if let Some(layer) = step.layer(architecture) {
+            let known = matches!(layer.op, LayerOp::Truncate { .. }) && nonnegative[layer.inputs[0]];
+            if known && !baseline {
+                step.sign = Sign::NonNegative;
+            }
+            if let Some((linear, weight_bits)) = linear_layer(architecture, layer) {
+                let producer = producer(&linear, weight_bits, settings);
+                let made = producer.cost(settings.live().rcot);
+                (step.preprocessing, step.online) =
+                    if baseline { (Cost::ZERO, made) } else { (made, online_cost(&linear)) };
+                step.producer = Some(producer);
+                return step;
+            }
+        }
+        let online = |digit_bits| step.nonlinear(architecture, &Params { digit_bits, ..params });
+        let digits = if settings.suite == Suite::Best { 1..=MAX_DIGIT } else { digit_bits..=digit_bits };
+        let priced = digits.map(|bits| (online(bits), bits));
+        let cheapest = priced.min_by_key(|(cost, _)| whole_price(cost, settings));
+        (step.online, step.digit_bits) = cheapest.unwrap_or((Cost::ZERO, digit_bits));
+        if settings.stores_ots() {
+            step.preprocessing = draw_cost(settings.live().rcot, &step.online);
+        }
+        step
+    }
+
+    fn layer<'a>(&self, architecture: &'a Architecture) -> Option<&'a Layer> {
+        match self.what {
+            What::Layer(index) => architecture.layers.get(index),
+            What::Argmax | What::Reveal(_) => None,
+        }
+    }
+
+    /// The cost of a step that is no linear layer.
+    fn nonlinear(&self, architecture: &Architecture, params: &Params) -> Cost {
+        let width = architecture.width;
+        let outputs = architecture.output_shape().len();
+        let row = || Windows::rows(1, outputs);
+        let layer = match self.what {
+            What::Argmax => return argmax::cost(params, &row(), width, argmax::index_width(&row())),
+            What::Reveal(Reveal::Logits) => return open_cost(Role::P1, width, outputs),
+            What::Reveal(Reveal::Label) => return open_cost(Role::P1, argmax::index_width(&row()), 1),
+            What::Layer(index) => &architecture.layers[index],
+        };
+        let n = layer.shape.len();
+        let input = || layer.inputs.first().map_or(layer.shape, |&i| architecture.layers[i].shape);
+        match layer.op {
+            LayerOp::Truncate { shift } => truncate::cost_faithful(params, n, width, shift, self.sign),
+            LayerOp::Relu => relu::cost(params, n, width),
+            LayerOp::ReluTruncate { shift } => relu_truncate::cost(params, n, width, shift),
+            LayerOp::Clip { .. } => clip::cost(params, n, width),
+            LayerOp::MaxPool(window) => maxpool::cost(params, &windows(&window, input()), width),
+            LayerOp::AvgPool { shift, .. } => avgpool::cost(params, n, width, shift, self.sign),
+            LayerOp::Conv(_)
+            | LayerOp::Linear { .. }
+            | LayerOp::Input
+            | LayerOp::Add
+            | LayerOp::Shift { .. }
+            | LayerOp::Concat
+            | LayerOp::Flatten => Cost::ZERO,
+        }
+    }
+
+    /// What makes the shares of a linear layer.
+    pub(crate) fn producer(&self) -> Option<&dyn Producer> {
+        self.producer.as_deref()
+    }
+
+    /// Runs the step on what it reads. `prepared` is there for a linear layer whose shares were made before.
+    pub(crate) fn run(
+        &self,
+        s: &mut Session,
+        architecture: &Architecture,
+        secrets: Option<&LayerSecrets>,
+        prepared: Option<Prepared>,
+        operands: &[&Arithmetic],
+    ) -> Result<Done, Error> {
+        let &[x, ..] = operands else { return Err(no_operand()) };
+        s.params.digit_bits = self.digit_bits;
+        let layer = match self.what {
+            What::Argmax => {
+                let row = Windows::rows(1, x.len());
+                return Ok(Done::Share(argmax::argmax(s, x, &row, argmax::index_width(&row))?));
+            }
+            What::Reveal(reveal) => {
+                let opened = open_to(&mut s.channel, Role::P1, x)?;
+                return Ok(Done::Opened(opened.map(|opened| match reveal {
+                    Reveal::Logits => Output::Logits(opened),
+                    Reveal::Label => Output::Label(opened.words().first().map_or(0, |&w| w as usize)),
+                })));
+            }
+            What::Layer(index) => &architecture.layers[index],
+        };
+        if let Some(producer) = self.producer() {
+            let kernels = secrets.map(LayerSecrets::kernels);
+            return Ok(Done::Share(match prepared {
+                Some(prepared) => conv2d_prepared(s, producer.layer(), prepared, kernels, x)?,
+                None => copriv_linear::conv2d(s, producer, kernels, x)?,
+            }));
+        }
+        let input = architecture.layers[layer.inputs[0]].shape;
+        Ok(Done::Share(match layer.op {
+            LayerOp::Truncate { shift } => truncate::trunc_faithful(s, x, shift, self.known_sign())?,
+            LayerOp::Relu => relu::relu(s, x)?.0,
+            LayerOp::ReluTruncate { shift } => relu_truncate::relu_truncate(s, x, shift)?.0,
+            LayerOp::Clip { low, high } => clip::clip(s, x, low, high)?,
+            LayerOp::MaxPool(window) => maxpool::maxpool(s, x, &windows(&window, input))?,
+            LayerOp::AvgPool { window, multiplier, shift } => {
+                avgpool::avgpool(s, x, &windows(&window, input), multiplier, shift, self.known_sign())?
+            }
+            LayerOp::Shift { bits } => x.scale(1 << bits),
+            LayerOp::Add => operands.get(1).map(|y| x + y).ok_or_else(no_operand)?,
+            LayerOp::Concat => operands[1..].iter().fold(x.clone(), |all, part| all.concat(part)),
+            // A linear layer has a producer.
+            LayerOp::Input | LayerOp::Flatten | LayerOp::Conv(_) | LayerOp::Linear { .. } => x.clone(),
+        }))
+    }
+
+    fn known_sign<B>(&self) -> Sign<B> {
+        match self.sign {
+            Sign::NonNegative => Sign::NonNegative,
+            _ => Sign::Unknown,
+        }
+    }
+
+    /// The layer's index, where the step is one.
+    pub(crate) fn index(&self) -> Option<usize> {
+        match self.what {
+            What::Layer(index) => Some(index),
+            What::Argmax | What::Reveal(_) => None,
+        }
+    }
+}
+
+/// What a step gives.
+pub(crate) enum Done {
+    Share(Arithmetic),
+    /// At the client alone.
+    Opened(Option<Output>),
+}
+
+fn no_operand() -> Error {
+    Error::Unsupported("a layer has no operand".into())
+}
+
+/// A conv or linear layer as the protocols know it, and the bits of its weights.
+fn linear_layer(architecture: &Architecture, layer: &Layer) -> Option<(LinearLayer, u32)> {
+    let width = architecture.width;
+    match layer.op {
+        LayerOp::Conv(geometry) => {
+            let conv = conv2d(&geometry, architecture.layers[layer.inputs[0]].shape);
+            Some((LinearLayer { conv, width, headroom: geometry.headroom }, geometry.weight_bits))
+        }
+        LayerOp::Linear { inputs, outputs, weight_bits } => {
+            Some((LinearLayer::new(Conv2d::fully_connected(inputs, outputs), width), weight_bits))
+        }
+        _ => None,
+    }
+}
+
+fn windows(window: &Window, input: Shape) -> Windows {
+    Windows::pool2d(input.channels, [input.height, input.width], window.kernel, window.stride, window.padding)
+}
