@@ -1,5 +1,9 @@
 //! Loops over lanes, compiled for the vectors of the processor at hand: the portable code itself, with more instructions
-//! allowed. Kernels loop by `for` and `while`: what an adapter that is not inlined calls is compiled for the portable target.
+//! allowed.
+//!
+//! What is not inlined into a kernel is compiled for every processor, however hot. So its functions are `#[inline(always)]`,
+//! it loops by `for` and `while`, not by `for_each` and the like, and it sums in single arrays, not in arrays of them. A
+//! look at the instructions (perf annotate) tells.
 #![expect(unsafe_code, reason = "calls of functions with target features, behind run-time detection")]
 
 /// A computation whose `run` is `#[inline(always)]` down to its loops, so that each backend compiles its own.
