@@ -6,7 +6,7 @@ use copriv_import::{onnx, picture, safetensors};
 use copriv_ir::{Architecture, Graph, GraphBuilder, LowerOptions, Op, Shape, Window, lower};
 use copriv_ot::stored::{ReceiverBatch, SenderBatch};
 use copriv_ring::Width;
-use copriv_runner::{Offer, Plan, Reveal, Suite};
+use copriv_runner::{Offer, Plan, Reveal, Settings, Suite};
 
 pub const TARGETS: &[Target] = &[
     Target::parser("architecture", architecture, || {
@@ -15,7 +15,8 @@ pub const TARGETS: &[Target] = &[
     }),
     Target::parser("runner_offer", offer, || {
         let architecture = lower(&tiny(), OPTIONS).expect("the network is valid").architecture;
-        let offer = Offer { suite: Suite::default(), reveal: Reveal::Label, architecture };
+        let settings = Settings::new(Suite::default(), Reveal::Label);
+        let offer = Offer { settings, architecture };
         vec![serde_json::to_vec(&offer).expect("it has a JSON form")]
     }),
     Target::parser("onnx", model, || vec![onnx::write(&tiny())]),
@@ -70,7 +71,7 @@ fn architecture(data: &[u8]) -> bool {
 }
 
 fn offer(data: &[u8]) -> bool {
-    let Ok(Offer { suite, reveal, architecture }) = Offer::from_bytes(data) else { return false };
+    let Ok(Offer { settings, architecture }) = Offer::from_bytes(data) else { return false };
     let plan = Plan::new(&architecture, suite, reveal).expect("a valid network can be planned");
     assert!(plan.total.online.bytes() > 0);
     true

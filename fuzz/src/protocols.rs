@@ -12,7 +12,7 @@ use copriv_ot::one_of_n::{OneOfNReceiver, OneOfNSender, Part};
 use copriv_ot::{RcotReceiver, RcotSender, base, chosen, cot, iknp, triple};
 use copriv_prg::Prg;
 use copriv_ring::{RingVec, Width};
-use copriv_runner::{Client, Model, Reveal, Server, Suite};
+use copriv_runner::{Client, Model, Reveal, Server, Settings, Source, Suite};
 use copriv_session::{Params, Session, agree, hello};
 use copriv_share::{Arithmetic, Boolean, open_to, reveal, share_input};
 use copriv_testkit::dealer;
@@ -239,7 +239,7 @@ fn nonlinear(c: Channel) -> Result<()> {
 
 fn server(c: Channel) -> Result<()> {
     let lowered = copriv_ir::lower(&tiny(), OPTIONS).expect("the network is valid");
-    let model = Model::new(&lowered, Suite::Cryptflow2, Reveal::Label).expect("the network is valid");
+    let model = Model::new(&lowered, &Settings::new(Suite::Best, Reveal::Label)).expect("the network is valid");
     let mut server = Server::accept(c, prg(0), &model).map_err(error)?;
     server.serve(&mut |_| ()).map(drop).map_err(error)
 }
@@ -252,7 +252,7 @@ fn client(c: Channel) -> Result<()> {
     if shape.len() > 1 << 12 {
         return Ok(());
     }
-    client.infer(&RingVec::zeros(width, shape.len()), &mut |_| ()).map(drop).map_err(error)
+    client.infer(&RingVec::zeros(width, shape.len()), Source::OnTheFly, &mut |_| ()).map(drop).map_err(error)
 }
 
 /// The runner's errors as those of a protocol.
