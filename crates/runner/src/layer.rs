@@ -224,7 +224,8 @@ impl Execution<'_> {
             LayerOp::Shift { bits } => x.scale(1 << bits),
             LayerOp::Relu => relu::relu(s, x)?.0,
             LayerOp::ReluTruncate { shift } => {
-                truncate::trunc_faithful(s, &relu::relu(s, x)?.0, shift, Sign::NonNegative)?
+                let (x, _) = relu::relu(s, x)?;
+                truncate::trunc_faithful(s, &x, shift, Sign::NonNegative)?
             }
             LayerOp::Clip { low, high } => clip::clip(s, x, low, high)?,
             LayerOp::MaxPool(window) => maxpool::maxpool(s, x, &windows(&window, input))?,
