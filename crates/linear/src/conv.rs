@@ -1,10 +1,8 @@
 //! The geometry of convolutions, and the convolution of one party's own operands.
 
-use copriv_winograd::Axis;
+use copriv_ring::Width;
+use copriv_winograd::{Axis, Ring, direct};
 use rayon::prelude::*;
-
-/// Output channels of a group that are computed together in the clear.
-const ROWS: usize = 16;
 
 /// Zeros around a map.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -138,28 +136,18 @@ impl Conv2d {
         }
     }
 
-    /// W·X(x) mod 2^64.
-    pub(crate) fn local(&self, weights: &[u64], x: &[u64]) -> Vec<u64> {
-        let (height, columns) = self.output();
-        let (rows, cols, inner) = (self.out_channels / self.groups, height * columns, self.inner());
-        let mut out = vec![0u64; self.output_len()];
-        out.par_chunks_mut(rows * cols).zip(weights.par_chunks(rows * inner)).enumerate().for_each(
-            |(group, (out, weights))| {
-                let parts = out.par_chunks_mut(ROWS * cols).zip(weights.par_chunks(ROWS * inner));
-                parts.for_each(|(out, weights)| {
-                    let mut windows = vec![0; cols];
-                    for c in 0..inner {
-                        self.window_row(x, group * inner + c, &mut windows);
-                        for (out, weights) in out.chunks_exact_mut(cols).zip(weights.chunks_exact(inner)) {
-                            let w = weights[c];
-                            out.iter_mut()
-                                .zip(&windows)
-                                .for_each(|(y, x)| *y = y.wrapping_add(w.wrapping_mul(*x)));
-                        }
-                    }
-                });
-            },
-        );
-        out
+    /// W·X(x) on one party's own canonical words.
+    pub(crate) fn local(&self, width: Width, weights: &[u64], x: &[u64]) -> Vec<u64> {
+        let [rows, cols] = self.axes();
+        let (filters, channels) = (self.out_channels / self.groups, self.in_channels / self.groups);
+        let (kernels, map) = (filters * self.inner(), channels * self.input.0 * self.input.1);
+        let groups = weights.chunks_exact(kernels).zip(x.chunks_exact(map));
+        let group =
+            |(weights, x)| direct::convolution(&Ring(width), (rows, cols), (filters, channels), weights, x);
+        match self.groups {
+            1 => groups.flat_map(group).collect(),
+            // Small ones, side by side.
+            _ => groups.collect::<Vec<_>>().into_par_iter().flat_map_iter(group).collect(),
+        }
     }
 }

@@ -203,7 +203,7 @@ impl LinearLayer {
 
     /// 2^h·W·X(x) + bias.
     fn local(&self, kernels: Kernels, x: &RingVec) -> RingVec {
-        let mut y = self.conv.local(kernels.weights, x.words());
+        let mut y = self.conv.local(self.width, kernels.weights, x.words());
         let map = y.len() / self.conv.out_channels;
         for (k, map) in y.chunks_exact_mut(map).enumerate() {
             let bias = kernels.bias.map_or(0, |bias| bias[k]);

@@ -2,7 +2,10 @@
 
 use crate::forward;
 use copriv_import::{Error, zoo};
-use copriv_ir::{Graph, Op};
+use copriv_ir::{
+    Architecture, Graph, Layer, LayerOp, LowerOptions, Op, Simplify, lower, simplify_architecture,
+};
+use copriv_ring::Width;
 
 /// Bytes that the convolutions of a network take by oblivious transfer as im2col products in Z_{2^41}, IKNP.
 struct Bytes {
@@ -69,6 +72,62 @@ fn values_keep_their_size() {
         );
         assert!(largest < 1024.0, "{name}: {largest}");
         assert!(spread > 1e-2, "{name}: {spread}");
+    }
+}
+
+/// Lowered to l = 41 and f = 12, and simplified with a headroom of 1 for kernels of 3x3 and stride 1.
+fn simplified(name: &str) -> [Architecture; 2] {
+    let options = LowerOptions { width: Width::of(41), frac_bits: 12 };
+    let lowered = lower(&zoo::build(name, 1).unwrap(), options).unwrap().architecture;
+    let mut headroom = |layer: &Layer, _| match layer.op {
+        LayerOp::Conv(g) => u32::from(g.window.kernel == [3, 3] && g.window.stride == [1, 1]),
+        _ => 0,
+    };
+    let simple = simplify_architecture(&lowered, &Simplify::default(), &mut headroom).unwrap();
+    [lowered, simple]
+}
+
+#[test]
+fn a_residual_block_truncates_once_a_relu() {
+    for name in ["resnet20-cifar10", "resnet32-cifar100", "resnet18-cifar100", "resnet18-tinyimagenet"] {
+        let [lowered, simple] = simplified(name);
+        let count = |net: &Architecture, kind: &str| {
+            net.layers.iter().filter(|layer| layer.op.kind() == kind).count()
+        };
+        // The last ReLU is averaged as it is. Its means are truncated, and the logits.
+        assert_eq!(count(&simple, "relu_truncate") + 1, count(&lowered, "relu"), "{name}");
+        assert_eq!(count(&simple, "relu"), 1, "{name}");
+        assert_eq!(count(&simple, "truncate"), 2, "{name}");
+        for layer in &simple.layers {
+            let operands = layer.inputs.iter().map(|&input| simple.layers[input].op);
+            match layer.op {
+                LayerOp::Add => {
+                    let product = |op| matches!(op, LayerOp::Conv(_) | LayerOp::Shift { .. });
+                    assert!(operands.into_iter().all(product), "{name}: {}", layer.name);
+                }
+                LayerOp::Truncate { .. } => assert!(layer.shape.is_vector(), "{name}: {}", layer.name),
+                LayerOp::Conv(g) => assert!(g.headroom <= 1),
+                _ => {}
+            }
+        }
+    }
+}
+
+#[test]
+fn no_network_truncates_more_when_simplified() {
+    let truncated = |net: &Architecture| -> usize {
+        let truncates = |layer: &&Layer| match layer.op {
+            LayerOp::Truncate { .. } | LayerOp::ReluTruncate { .. } => true,
+            LayerOp::AvgPool { shift, .. } => shift > 0,
+            _ => false,
+        };
+        net.layers.iter().filter(truncates).map(|layer| layer.shape.len()).sum()
+    };
+    for name in zoo::names() {
+        let [lowered, simple] = simplified(name);
+        let [before, after] = [&lowered, &simple].map(truncated);
+        println!("{name}: {before} elements truncated, {after} when simplified");
+        assert!(after <= before, "{name}");
     }
 }
 
