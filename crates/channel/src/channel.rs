@@ -192,6 +192,31 @@ impl Channel {
         })
     }
 
+    /// Sends `count` canonical words that are packed already.
+    ///
+    /// # Errors
+    /// When the connection is gone.
+    ///
+    /// # Panics
+    /// When there are not as many bytes as the words take.
+    pub fn send_packed<M: Message>(&mut self, width: Width, count: usize, bytes: &[u8]) -> Result<()> {
+        assert_eq!(M::KIND, Kind::Ring);
+        assert_eq!(bytes.len(), packed_bytes(count, width.bits()), "the bytes of the words");
+        self.send::<M>(count, width.bits(), |out| out.extend_from_slice(bytes))
+    }
+
+    /// Appends `count` received words to `bytes` as they came: [`copriv_wire::unpack_into`] checks and unpacks them.
+    ///
+    /// # Errors
+    /// When the connection is gone or something else came.
+    pub fn recv_packed<M: Message>(&mut self, width: Width, count: usize, bytes: &mut Vec<u8>) -> Result<()> {
+        assert_eq!(M::KIND, Kind::Ring);
+        self.recv::<M>(count, width.bits(), PIECE, |_, piece| {
+            bytes.extend_from_slice(piece);
+            Ok(())
+        })
+    }
+
     /// Sends blocks.
     ///
     /// # Errors

@@ -43,7 +43,7 @@ use copriv_channel::{Channel, Cost};
 use copriv_ot::{RcotBackend, RcotReceiver, RcotSender};
 use copriv_ring::{RingVec, Width};
 use copriv_session::Session;
-use copriv_wire::{Result, Role, messages};
+use copriv_wire::{Result, Role, messages, pack_into, packed_bytes, unpack_into};
 use std::collections::VecDeque;
 use std::iter;
 
@@ -52,8 +52,12 @@ messages! {
     MaskedRows: Ring = 0x0401;
 }
 
-/// Chunks of RCOTs that the receiver is ahead.
-pub const WINDOW: usize = 4;
+/// Chunks of RCOTs that the receiver is ahead (an AGREEMENT parameter: the sender draws up to two batches before it
+/// answers).
+pub const WINDOW: usize = 12;
+
+/// Chunks that a party computes side by side, a core each.
+const BATCH: usize = 4;
 
 /// The party whose matrix is cut into bits and chosen with: the OT receiver.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -148,7 +152,7 @@ impl Limits {
 }
 
 /// Some consecutive entries of a product. Entry n is value n % values of outer product n / values.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Default, Debug)]
 struct Chunk {
     product: usize,
     first: usize,
@@ -271,32 +275,21 @@ fn send(
     mut own: impl FnMut(usize, usize, &mut [u64]),
     out: &mut [Vec<u64>],
 ) -> Result<()> {
-    let (mut masked, mut share) = (Vec::new(), Vec::new());
-    let (mut rows, mut starts) = (Vec::new(), Vec::new());
     let delta = ot.delta();
-    for Chunk { product, first, len } in chunks(products, limits) {
-        let p = &products[product];
-        let (values, per) = p.sides();
-        let mut q = vec![Block::ZERO; len * p.bits() as usize];
-        ot.extend_chosen(channel, &mut q)?; // (1)
-        let pairs = first / values..(first + len - 1) / values + 1;
-        rows.resize(pairs.len() * per, 0);
-        pairs.zip(rows.chunks_exact_mut(per)).for_each(|(pair, row)| own(product, pair, row));
-        starts.clear();
-        starts.extend((first..first + len).map(|n| (n / values - first / values) * per));
-        share.clear();
-        share.resize(len * per, 0);
-        masked.resize(len * per, 0);
-        let mut tweak = ot.take_tweaks(q.len());
-        for (top, (q, width)) in top_first(q.chunks_exact(len).zip(p.message_widths())) {
-            kernel::mask(q, delta, tweak, per, (&rows, &starts), width, &mut masked, &mut share); // (2) (3) (4)
-            channel.send_words::<MaskedRows>(width, &masked)?; // (3)
-            kernel::negate_if(top, &mut share);
-            tweak += len as u64;
+    let mut coming = chunks(products, limits);
+    let [mut now, mut next] = [(); 2].map(|()| Jobs::<SendJob>::new());
+    loop {
+        let draw = |job: &mut SendJob, chunk| job.draw(channel, ot, products, chunk, &mut own);
+        overlap(&mut now, |job| job.compute(delta, products), || next.fill(&mut coming, draw))?;
+        for job in now.active() {
+            job.deliver(channel, products, out)?;
         }
-        add_rows(p, first, &share, &mut out[product]);
+        std::mem::swap(&mut now, &mut next);
+        next.idle();
+        if now.active().is_empty() {
+            return Ok(());
+        }
     }
-    Ok(())
 }
 
 /// Adds the receiver's share of each product to `out`, as [`send`] does.
@@ -308,34 +301,216 @@ fn receive(
     mut own: impl FnMut(usize, usize, &mut [u64]),
     out: &mut [Vec<u64>],
 ) -> Result<()> {
-    let (mut masked, mut share, mut vector) = (Vec::new(), Vec::new(), Vec::new());
+    let mut vector = Vec::new();
     let mut requests = chunks(products, limits);
     let mut ahead = VecDeque::with_capacity(WINDOW + 1);
-    for Chunk { product, first, len } in chunks(products, limits) {
-        for request in requests.by_ref().take(WINDOW + 1 - ahead.len()) {
-            let choices = choices(products, request, &mut vector, &mut own);
-            let mut t = vec![Block::ZERO; choices.len()];
-            ot.extend_chosen(channel, &choices, &mut t)?; // (1)
-            ahead.push_back((choices, t));
+    let mut coming = chunks(products, limits);
+    let [mut now, mut next] = [(); 2].map(|()| Jobs::<ReceiveJob>::new());
+    loop {
+        let fetch = |job: &mut ReceiveJob, chunk| {
+            for request in requests.by_ref().take(WINDOW + 1 - ahead.len()) {
+                let choices = choices(products, request, &mut vector, &mut own);
+                let mut t = vec![Block::ZERO; choices.len()];
+                ot.extend_chosen(channel, &choices, &mut t)?; // (1)
+                ahead.push_back((choices, t));
+            }
+            // There are as many requests as chunks.
+            let (choices, t) = ahead.pop_front().unwrap_or_default();
+            (job.choices, job.t, job.tweak) = (choices.to_lsb(), t, 0);
+            job.tweak = ot.take_tweaks(job.t.len());
+            job.fetch(channel, products, chunk)
+        };
+        overlap(&mut now, |job| job.compute(products), || next.fill(&mut coming, fetch))?;
+        for job in now.active() {
+            std::mem::replace(&mut job.outcome, Ok(()))?;
+            add_rows(&products[job.chunk.product], job.chunk.first, &job.share, &mut out[job.chunk.product]);
         }
-        let Some((choices, t)) = ahead.pop_front() else { break };
+        std::mem::swap(&mut now, &mut next);
+        next.idle();
+        if now.active().is_empty() {
+            return Ok(());
+        }
+    }
+}
+
+/// Some jobs, whose buffers serve again and again.
+struct Jobs<J> {
+    jobs: Vec<J>,
+    active: usize,
+}
+
+impl<J: Default> Jobs<J> {
+    fn new() -> Self {
+        let count = rayon::current_num_threads().clamp(1, BATCH);
+        Self { jobs: iter::repeat_with(J::default).take(count).collect(), active: 0 }
+    }
+
+    fn active(&mut self) -> &mut [J] {
+        &mut self.jobs[..self.active]
+    }
+
+    fn idle(&mut self) {
+        self.active = 0;
+    }
+
+    /// Gives as many chunks as there are jobs to one job each.
+    fn fill(
+        &mut self,
+        chunks: &mut impl Iterator<Item = Chunk>,
+        mut start: impl FnMut(&mut J, Chunk) -> Result<()>,
+    ) -> Result<()> {
+        for (job, chunk) in self.jobs.iter_mut().zip(chunks) {
+            start(job, chunk)?;
+            self.active += 1;
+        }
+        Ok(())
+    }
+}
+
+/// Computes jobs on the other cores while `network` runs here: what waits for the peer must not hold a thread that
+/// computes.
+fn overlap<J: Default + Send>(
+    jobs: &mut Jobs<J>,
+    compute: impl Fn(&mut J) + Sync,
+    network: impl FnOnce() -> Result<()>,
+) -> Result<()> {
+    rayon::in_place_scope(|scope| {
+        for job in jobs.active() {
+            let compute = &compute;
+            scope.spawn(move |_| compute(job));
+        }
+        network()
+    })
+}
+
+/// One chunk at the sender.
+#[derive(Default)]
+struct SendJob {
+    chunk: Chunk,
+    q: Vec<Block>,
+    tweak: u64,
+    /// The rows of the chunk's outer products, and where the row of each entry starts.
+    rows: Vec<u64>,
+    starts: Vec<usize>,
+    masked: Vec<u64>,
+    share: Vec<u64>,
+    /// The messages, packed, one after the other.
+    packed: Vec<u8>,
+}
+
+impl SendJob {
+    fn draw(
+        &mut self,
+        channel: &mut Channel,
+        ot: &mut dyn RcotSender,
+        products: &[Product],
+        chunk: Chunk,
+        own: &mut impl FnMut(usize, usize, &mut [u64]),
+    ) -> Result<()> {
+        let Chunk { product, first, len } = chunk;
+        let p = &products[product];
+        let (values, per) = p.sides();
+        self.chunk = chunk;
+        self.q.clear();
+        self.q.resize(len * p.bits() as usize, Block::ZERO);
+        ot.extend_chosen(channel, &mut self.q)?; // (1)
+        self.tweak = ot.take_tweaks(self.q.len());
+        let pairs = first / values..(first + len - 1) / values + 1;
+        self.rows.resize(pairs.len() * per, 0);
+        pairs.zip(self.rows.chunks_exact_mut(per)).for_each(|(pair, row)| own(product, pair, row));
+        self.starts.clear();
+        self.starts.extend((first..first + len).map(|n| (n / values - first / values) * per));
+        Ok(())
+    }
+
+    fn compute(&mut self, delta: Block, products: &[Product]) {
+        let Self { chunk, q, rows, starts, masked, share, packed, .. } = self;
+        let p = &products[chunk.product];
+        let (_, per) = p.sides();
+        let mut tweak = self.tweak;
+        share.clear();
+        share.resize(chunk.len * per, 0);
+        masked.resize(chunk.len * per, 0);
+        packed.clear();
+        for (top, (q, width)) in top_first(q.chunks_exact(chunk.len).zip(p.message_widths())) {
+            kernel::mask(q, delta, tweak, per, (rows, starts), width, masked, share); // (2) (3) (4)
+            pack_into(masked, width.bits(), packed);
+            kernel::negate_if(top, share);
+            tweak += chunk.len as u64;
+        }
+    }
+
+    fn deliver(&self, channel: &mut Channel, products: &[Product], out: &mut [Vec<u64>]) -> Result<()> {
+        let Chunk { product, first, len } = self.chunk;
         let p = &products[product];
         let (_, per) = p.sides();
-        share.clear();
-        share.resize(len * per, 0);
-        masked.resize(len * per, 0);
-        let mut tweak = ot.take_tweaks(t.len());
-        let choices = choices.to_lsb();
-        let bits = t.chunks_exact(len).zip(choices.chunks_exact(len));
-        for (top, ((t, choices), width)) in top_first(bits.zip(p.message_widths())) {
-            channel.recv_words::<MaskedRows>(width, &mut masked)?; // (3)
-            kernel::unmask(t, tweak, per, choices, width, &masked, &mut share); // (2) (3) (4)
-            kernel::negate_if(top, &mut share);
-            tweak += len as u64;
+        let mut packed = &self.packed[..];
+        for width in p.message_widths() {
+            let (message, rest) = packed.split_at(packed_bytes(len * per, width.bits()));
+            channel.send_packed::<MaskedRows>(width, len * per, message)?; // (3)
+            packed = rest;
         }
-        add_rows(p, first, &share, &mut out[product]);
+        add_rows(p, first, &self.share, &mut out[product]);
+        Ok(())
     }
-    Ok(())
+}
+
+/// One chunk at the receiver.
+struct ReceiveJob {
+    chunk: Chunk,
+    choices: Vec<u64>,
+    t: Vec<Block>,
+    tweak: u64,
+    masked: Vec<u64>,
+    share: Vec<u64>,
+    /// The messages, packed, one after the other.
+    packed: Vec<u8>,
+    /// Whether the messages were well packed.
+    outcome: Result<()>,
+}
+
+impl Default for ReceiveJob {
+    fn default() -> Self {
+        let (chunk, tweak, outcome) = (Chunk::default(), 0, Ok(()));
+        let [masked, share, choices] = [(); 3].map(|()| Vec::new());
+        Self { chunk, choices, t: Vec::new(), tweak, masked, share, packed: Vec::new(), outcome }
+    }
+}
+
+impl ReceiveJob {
+    fn fetch(&mut self, channel: &mut Channel, products: &[Product], chunk: Chunk) -> Result<()> {
+        let p = &products[chunk.product];
+        let (_, per) = p.sides();
+        self.chunk = chunk;
+        self.packed.clear();
+        for width in p.message_widths() {
+            channel.recv_packed::<MaskedRows>(width, chunk.len * per, &mut self.packed)?; // (3)
+        }
+        Ok(())
+    }
+
+    fn compute(&mut self, products: &[Product]) {
+        let Self { chunk, choices, t, masked, share, packed, .. } = self;
+        let p = &products[chunk.product];
+        let (_, per) = p.sides();
+        let mut tweak = self.tweak;
+        share.clear();
+        share.resize(chunk.len * per, 0);
+        masked.resize(chunk.len * per, 0);
+        let bits = t.chunks_exact(chunk.len).zip(choices.chunks_exact(chunk.len));
+        let mut packed = &packed[..];
+        for (top, ((t, choices), width)) in top_first(bits.zip(p.message_widths())) {
+            let (message, rest) = packed.split_at(packed_bytes(masked.len(), width.bits()));
+            if let Err(wrong) = unpack_into(message, width.bits(), masked) {
+                self.outcome = Err(wrong);
+                return;
+            }
+            packed = rest;
+            kernel::unmask(t, tweak, per, choices, width, masked, share); // (2) (3) (4)
+            kernel::negate_if(top, share);
+            tweak += chunk.len as u64;
+        }
+    }
 }
 
 /// The bits of a chunk's values: the top bits of all, then the next.
