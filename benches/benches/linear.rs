@@ -1,14 +1,18 @@
-//! Matrix products: by OT between two parties over memory, and in the clear. Throughput in multiplications.
+//! Matrix products and convolutions: by OT between two parties over memory, and in the clear. Throughput in multiplications
+//! of the direct product, whatever way computes it.
 //!
-//! Each party computes in one thread, so that the two keep two cores busy.
+//! The two parties share the cores, but in the groups `alone`, where one runs against a recording of the other with one and
+//! with two threads.
 
-use copriv_benches::Pair;
+use copriv_benches::{Alone, Pair};
 use copriv_bits::Block;
 use copriv_linear::product::matmul;
-use copriv_linear::{Chooser, Product};
+use copriv_linear::{Chooser, Conv2d, Kernels, LinearLayer, Padding, Precision, Product, candidates, conv2d};
 use copriv_prg::Prg;
 use copriv_ring::{RingMatrix, Width};
-use copriv_session::Params;
+use copriv_session::{Params, Session};
+use copriv_share::Arithmetic;
+use copriv_wire::Role;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 /// Groups, rows, inner, columns: convolutions 3x3 of 16 and 64 channels, depthwise, and a fully connected layer.
@@ -51,5 +55,62 @@ fn products(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, products);
+/// One party with one and with two threads.
+fn alone(criterion: &mut Criterion) {
+    let (width, [rows, inner, cols]) = (Width::of(41), [64, 576, 256]);
+    let mut prg = Prg::from_seed(Block::ONES);
+    let own = [prg.ring(Width::of(12), rows * inner), prg.ring(width, inner * cols)];
+    for chooser in [Chooser::Activations, Chooser::Weights { bits: 41 }, Chooser::Weights { bits: 13 }] {
+        let product = Product { groups: 1, rows, inner, cols, width, chooser };
+        let body = |s: &mut Session| matmul(s, &product, own[s.role().index()].words()).map(drop);
+        let mut group = criterion.benchmark_group(format!("linear/alone/{chooser:?}"));
+        group.sample_size(10).throughput(Throughput::Elements((rows * inner * cols) as u64));
+        for (party, alone) in ["P0", "P1"].into_iter().zip(Alone::record(Params::CRYPTFLOW2, body)) {
+            for threads in [1, 2] {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+                let pool = pool.expect("threads can be started");
+                let id = BenchmarkId::new(party, format!("{threads} threads"));
+                group.bench_function(id, |b| b.iter_custom(|times| pool.install(|| alone.time(times, body))));
+            }
+        }
+        group.finish();
+    }
+}
+
+/// A convolution by every producer: direct products and tilings.
+fn layers(criterion: &mut Criterion) {
+    let width = Width::of(41);
+    for (channels, size) in [(16, 32), (64, 16), (128, 8)] {
+        let conv = Conv2d {
+            in_channels: channels,
+            out_channels: channels,
+            groups: 1,
+            input: (size, size),
+            kernel: (3, 3),
+            stride: (1, 1),
+            padding: Padding::even(1),
+        };
+        let layer = LinearLayer { conv, width, headroom: 2 };
+        let mut prg = Prg::from_seed(Block::ONES);
+        let weights = prg.ring(Width::of(12), conv.weights_len()).into_words();
+        let x = Arithmetic::new(prg.ring(width, conv.input_len()));
+        let mut group = criterion.benchmark_group(format!("linear/{channels} channels, {size}x{size}, 3x3"));
+        group.sample_size(10).throughput(Throughput::Elements((conv.weights_len() * size * size) as u64));
+        let precision = Precision::Narrow { weight_bits: 13 };
+        for producer in candidates(&layer, &[&[2], &[4]], precision, Params::CRYPTFLOW2.rcot) {
+            let mut pair = Pair::new(Params::CRYPTFLOW2);
+            let body = |s: &mut Session| {
+                let kernels = Kernels { weights: &weights, bias: None };
+                conv2d(s, producer.as_ref(), (s.role() == Role::P0).then_some(kernels), &x).map(drop)
+            };
+            let megabytes = producer.cost(Params::CRYPTFLOW2.rcot).bytes() / 1_000_000;
+            group.bench_function(format!("{}, {megabytes} MB", producer.describe()), |b| {
+                b.iter_custom(|times| pair.time(times, body, body));
+            });
+        }
+        group.finish();
+    }
+}
+
+criterion_group!(benches, products, alone, layers);
 criterion_main!(benches);
