@@ -239,7 +239,8 @@ fn nonlinear(c: Channel) -> Result<()> {
 
 fn server(c: Channel) -> Result<()> {
     let lowered = copriv_ir::lower(&tiny(), OPTIONS).expect("the network is valid");
-    let model = Model::new(&lowered, &Settings::new(Suite::Best, Reveal::Label)).expect("the network is valid");
+    let model =
+        Model::new(&lowered, &Settings::new(Suite::Best, Reveal::Label)).expect("the network is valid");
     let mut server = Server::accept(c, prg(0), &model).map_err(error)?;
     server.serve(&mut |_| ()).map(drop).map_err(error)
 }

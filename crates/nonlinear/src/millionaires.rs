@@ -16,7 +16,7 @@
 //! | 4    | neighbours (h, l): open the operands' masks    | ↔    | neighbours (h, l)                   |
 //! | 5    | `lt = lt_h ⊕ eq_h ∧ lt_l`, `eq = eq_h ∧ eq_l`  |      | the same                            |
 //!
-//! From KK13 the triples of step 3 are made in the same round as step 1. Steps 4 and 5 once for each level of a balanced
+//! From RCOTs the OTs of step 1 are shared ones, which make r and e. From KK13 the triples of step 3 are made in the same round as step 1. Steps 4 and 5 once for each level of a balanced
 //! tree. What contains the lowest digit has no eq. The part above k is a tree of its own until the part below is one node,
 //! which then becomes its lowest.
 //!
@@ -40,8 +40,9 @@ use crate::triples::{self, Triples};
 use crate::{and, product};
 use copriv_bits::BitVec;
 use copriv_channel::Cost;
-use copriv_ot::one_of_n::Part;
+use copriv_ot::one_of_n::{OneOfNBackend, Part};
 use copriv_ot::triple::{self, BitTriples};
+use copriv_prg::Prg;
 use copriv_ring::Width;
 use copriv_session::{Params, Session};
 use copriv_share::Boolean;
@@ -65,7 +66,7 @@ pub fn cost_low(params: &Params, n: usize, bits: u32, low: u32) -> Cost {
         let products =
             bits.iter().map(|leaf| product::cost(params, n * leaf.digits.len(), Width::BIT)).sum::<Cost>();
         let (singles, pairs) = (n * levels.len(), n * levels.iter().sum::<usize>());
-        let mut parts: Vec<Part> = tables.iter().map(|leaf| leaf.part(n)).collect();
+        let mut parts: Vec<Part> = tables.iter().map(|leaf| leaf.part(params, n)).collect();
         let triples = if triples::shared(params) {
             triples::cost(params, singles, pairs)
         } else {
@@ -143,9 +144,19 @@ struct Node {
 
 impl Leaf {
     /// The leaf's OTs for `n` comparisons.
-    fn part(&self, n: usize) -> Part {
-        let width = Width::of(1 + u32::from(self.eq));
-        Part { index_bits: self.bits, width, count: n * self.digits.len() }
+    fn part(&self, params: &Params, n: usize) -> Part {
+        let (width, count) = (Width::of(1 + u32::from(self.eq)), n * self.digits.len());
+        match params.one_of_n {
+            OneOfNBackend::Rcot => Part::shared(self.bits, width, count),
+            OneOfNBackend::Kk13 => Part::chosen(self.bits, width, count),
+        }
+    }
+}
+
+impl Leaf {
+    /// One party's shares of lt and eq, out of its words of both.
+    fn planes(&self, words: &[u64]) -> LtEq {
+        (plane(words, |&x| x), if self.eq { plane(words, |&x| x >> 1) } else { BitVec::default() })
     }
 }
 
@@ -291,34 +302,36 @@ fn compare_by_tables(
     n: usize,
     plain: usize,
 ) -> Result<(Vec<LtEq>, Option<BitTriples>)> {
-    let mut parts: Vec<Part> = leaves.iter().map(|leaf| leaf.part(n)).collect();
+    let mut parts: Vec<Part> = leaves.iter().map(|leaf| leaf.part(&s.params, n)).collect();
     if !triples::shared(&s.params) {
         parts.push(triple::part(plain));
     }
     Ok(match s.role() {
         Role::P0 => {
-            let eq_bits = |leaf: &Leaf| if leaf.eq { n * leaf.digits.len() } else { 0 };
-            let shares: Vec<LtEq> = leaves
-                .iter()
-                .map(|leaf| (s.prg.bits(n * leaf.digits.len()), s.prg.bits(eq_bits(leaf))))
-                .collect();
+            // Shares that the OTs do not make themselves.
+            let drawn = |prg: &mut Prg, (leaf, part): (&Leaf, &Part)| {
+                if part.shared {
+                    Vec::new()
+                } else {
+                    prg.ring(part.width, n * leaf.digits.len()).into_words()
+                }
+            };
+            let drawn: Vec<Vec<u64>> =
+                leaves.iter().zip(&parts).map(|leaf| drawn(&mut s.prg, leaf)).collect();
             let triples = BitTriples::draw(&mut s.prg, plain);
-            s.one_of_n_send_all(&parts, |part, i, table| match leaves.get(part) {
+            let made = s.one_of_n_send_all(&parts, |part, i, table| match leaves.get(part) {
                 None => triples.write_table(i, table), // (3)
                 Some(leaf) => {
-                    let (a, (lt, eq)) = (u64::from(digits[part][i]), &shares[part]);
-                    let lt = lt.bit(i);
-                    for (c, entry) in (0u64..).zip(table.iter_mut()) {
-                        *entry = lt ^ a.wrapping_sub(c) >> 63; // (1)
-                    }
-                    if leaf.eq {
-                        let eq = eq.bit(i);
-                        for (c, entry) in (0u64..).zip(table) {
-                            *entry |= (eq ^ (a ^ c).wrapping_sub(1) >> 63) << 1; // (1)
-                        }
+                    let (a, share) = (u64::from(digits[part][i]), drawn[part].get(i).copied().unwrap_or(0));
+                    let eq = u64::from(leaf.eq);
+                    for (c, entry) in (0u64..).zip(table) {
+                        let (lt, same) = (a.wrapping_sub(c) >> 63, (a ^ c).wrapping_sub(1) >> 63);
+                        *entry = share ^ lt ^ (same & eq) << 1; // (1)
                     }
                 }
             })?;
+            let own = drawn.iter().zip(&made).map(|(drawn, made)| if made.is_empty() { drawn } else { made });
+            let shares = leaves.iter().zip(own).map(|(leaf, own)| leaf.planes(own)).collect();
             (shares, (parts.len() > leaves.len()).then_some(triples))
         }
         Role::P1 => {
@@ -326,11 +339,7 @@ fn compare_by_tables(
             let pairs = BitTriples::choices(&a, &b);
             let choices = digits.iter().chain([&pairs]).take(parts.len());
             let open = s.one_of_n_receive_all(&parts, &choices.map(Vec::as_slice).collect::<Vec<_>>())?; // (1) (3)
-            let leaf = |(leaf, open): (&Leaf, &Vec<u64>)| {
-                let eq_bits = if leaf.eq { open.len() } else { 0 };
-                (plane(open, |&x| x), plane(&open[..eq_bits], |&x| x >> 1))
-            };
-            let shares = leaves.iter().zip(&open).map(leaf).collect();
+            let shares = leaves.iter().zip(&open).map(|(leaf, open)| leaf.planes(open)).collect();
             (shares, open.get(leaves.len()).map(|open| BitTriples::from_open(a, b, open)))
         }
     })

@@ -1,7 +1,8 @@
 //! 1-of-2^m OT on short messages, from KK13 or from m RCOTs.
 //!
 //! # Functionality
-//! Sender: a table of 2^m messages for each OT. Receiver: index c; output the message at c.
+//! Sender: a table M of 2^m messages for each OT. Receiver: index c; output the message at c. Shared
+//! ([`Part::shared`]): outputs are a uniform s for the sender and s ⊕ M\[c\] for the receiver.
 //!
 //! # Protocol
 //! | step | sender (M)                     | wire          | receiver (c)            |
@@ -9,14 +10,17 @@
 //! | 1    | pads `P[j]` of every j         | ↔             | pad `P[c]`              |
 //! | 2    | `Y[j] = M[j] ⊕ P[j]`           | [`Table`] →   | `M[c] = Y[c] ⊕ P[c]`    |
 //!
+//! Shared, `s = M[0] ⊕ P[0]` is the sender's output and `M[j] ⊕ s` takes the place of `M[j]`: then `Y[0]` is 0 and is
+//! not sent.
+//!
 //! Pads from KK13 ([`kk13`]), or from m RCOTs with the bits of c as choices: `P[j]` = H(`S[j]`, tweak of the OT and j) for
 //! `S[j]` = ⊕_b H(q_b ⊕ j_b·Δ).
 //!
 //! # Cost
-//! [`cost`]: 2^m·n bits an OT on top of 256 bits (KK13) or m RCOTs; one round for a batch of any shapes ([`Part`]).
+//! [`cost`]: 2^m·n bits an OT, (2^m − 1)·n where it is shared, on top of 256 bits (KK13) or m RCOTs; one round for a batch of any shapes ([`Part`]).
 //!
 //! # Security
-//! That of the pads. From RCOTs: for j ≠ c at least one of the hashes in `S[j]` is unknown to the receiver. The `S[j]` of a
+//! That of the pads; P\[0\] is uniform to the receiver who does not choose 0, and to one who does all of its output. From RCOTs: for j ≠ c at least one of the hashes in `S[j]` is unknown to the receiver. The `S[j]` of a
 //! table satisfy linear relations; the second hash, of pseudorandom inputs under tweaks of their own, removes them.
 //!
 //! # Reference
@@ -61,6 +65,25 @@ pub struct Part {
     pub width: Width,
     /// OTs.
     pub count: usize,
+    /// Whether the chosen message is wanted as XOR shares.
+    pub shared: bool,
+}
+
+impl Part {
+    /// OTs whose receiver gets the chosen message.
+    pub const fn chosen(index_bits: u32, width: Width, count: usize) -> Self {
+        Self { index_bits, width, count, shared: false }
+    }
+
+    /// OTs whose parties get shares of the chosen message.
+    pub const fn shared(index_bits: u32, width: Width, count: usize) -> Self {
+        Self { index_bits, width, count, shared: true }
+    }
+
+    /// Messages of an OT on the wire.
+    fn rows(&self) -> usize {
+        (1 << self.index_bits) - usize::from(self.shared)
+    }
 }
 
 /// The cost of the OTs of all `parts`: first the pads of all, then the tables of all.
@@ -73,7 +96,7 @@ pub fn cost(backend: OneOfNBackend, rcot: RcotBackend, sender: Role, parts: &[Pa
     let tables = |part: &Part| {
         let table = |n: usize| match n {
             0 => Cost::ZERO,
-            _ => Cost::message(sender, n << part.index_bits, part.width.bits()),
+            _ => Cost::message(sender, n * part.rows(), part.width.bits()),
         };
         table(CHUNK).repeat(part.count / CHUNK) + table(part.count % CHUNK)
     };
@@ -97,7 +120,8 @@ pub enum OneOfNReceiver {
 }
 
 impl OneOfNSender {
-    /// The OTs of all `parts`; `table(part, i, messages)` writes the 2^m canonical messages of OT i of that part.
+    /// The OTs of all `parts`; `table(part, i, messages)` writes the 2^m canonical messages of OT i of that part. Returns this
+    /// party's shares, of the parts that are shared.
     ///
     /// # Errors
     /// When the connection fails or the peer sends something else.
@@ -110,10 +134,12 @@ impl OneOfNSender {
         rcot: &mut dyn RcotSender,
         parts: &[Part],
         mut table: impl FnMut(usize, usize, &mut [u64]),
-    ) -> Result<()> {
+    ) -> Result<Vec<Vec<u64>>> {
         let pads = parts.iter().map(|part| self.pads(channel, rcot, part)).collect::<Result<Vec<_>>>()?; // (1)
+        let mut shares = Vec::with_capacity(parts.len());
         for (p, (part, pads)) in parts.iter().zip(&pads).enumerate() {
             let n = 1usize << part.index_bits;
+            let mut own = Vec::with_capacity(if part.shared { part.count } else { 0 });
             let mut messages = vec![0; n * CHUNK.min(part.count)];
             let mut masks = vec![Block::ZERO; messages.len()];
             for start in (0..part.count).step_by(CHUNK) {
@@ -123,10 +149,15 @@ impl OneOfNSender {
                 let masks = &mut masks[..messages.len()];
                 pads.fill(start..end, masks);
                 messages.iter_mut().zip(masks).for_each(|(m, pad)| *m ^= part.width.reduce(pad.low())); // (2)
-                channel.send_words::<Table>(part.width, messages)?; // (2)
+                let rows = match part.shared {
+                    true => without_first(messages, n, &mut own), // (2)
+                    false => &*messages,
+                };
+                channel.send_words::<Table>(part.width, rows)?; // (2)
             }
+            shares.push(own);
         }
-        Ok(())
+        Ok(shares)
     }
 
     fn pads(&mut self, channel: &mut Channel, rcot: &mut dyn RcotSender, part: &Part) -> Result<SenderPads> {
@@ -178,9 +209,24 @@ impl OneOfNReceiver {
     }
 }
 
+/// The tables of shared OTs from their `n` padded messages each: the first is this party's share, and what is left of the
+/// others is sent.
+fn without_first<'a>(messages: &'a mut [u64], n: usize, own: &mut Vec<u64>) -> &'a [u64] {
+    let tables = messages.len() / n;
+    for i in 0..tables {
+        let share = messages[i * n];
+        own.push(share);
+        // Table i begins i messages further to the front: nothing that is still to be read is overwritten.
+        for j in 1..n {
+            messages[i * (n - 1) + j - 1] = messages[i * n + j] ^ share;
+        }
+    }
+    &messages[..tables * (n - 1)]
+}
+
 /// Step 2 of the receiver for one part.
 fn open(channel: &mut Channel, part: &Part, choices: &[u8], pads: &[Block]) -> Result<Vec<u64>> {
-    let n = 1usize << part.index_bits;
+    let (n, first) = (part.rows(), u64::from(part.shared));
     let mut open = Vec::with_capacity(choices.len());
     let mut tables = vec![0; n * CHUNK.min(choices.len())];
     for (choices, pads) in choices.chunks(CHUNK).zip(pads.chunks(CHUNK)) {
@@ -188,7 +234,7 @@ fn open(channel: &mut Channel, part: &Part, choices: &[u8], pads: &[Block]) -> R
         channel.recv_words::<Table>(part.width, tables)?; // (2)
         for ((table, &choice), pad) in tables.chunks_exact(n).zip(choices).zip(pads) {
             // Every entry is read: the choice is secret.
-            let chosen = (0u64..).zip(table).fold(0, |sum, (j, &y)| sum | y & equal_mask(j, choice.into()));
+            let chosen = (first..).zip(table).fold(0, |sum, (j, &y)| sum | y & equal_mask(j, choice.into()));
             open.push(chosen ^ part.width.reduce(pad.low())); // (2)
         }
     }

@@ -43,7 +43,7 @@ pub struct BitTriples {
 
 /// The OTs that make `count` triples, as a part of a batch of 1-of-N OTs.
 pub fn part(count: usize) -> Part {
-    Part { index_bits: 4, width: Width::of(2), count: count.div_ceil(2) }
+    Part::chosen(4, Width::of(2), count.div_ceil(2))
 }
 
 /// The cost of `count` triples.

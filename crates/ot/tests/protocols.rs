@@ -211,11 +211,14 @@ fn triples_multiply() {
 
 #[test]
 fn parts_of_every_shape_go_in_one_round() {
-    let parts = [(4, 2, 5000), (1, 1, 3), (8, 41, 0), (2, 64, 129)].map(|(index_bits, bits, count)| Part {
-        index_bits,
-        width: Width::of(bits),
-        count,
-    });
+    let parts =
+        [(4, 2, 5000, false), (1, 1, 3, true), (8, 41, 0, true), (2, 64, 129, false), (3, 7, 4097, true)]
+            .map(|(index_bits, bits, count, shared)| Part {
+                index_bits,
+                width: Width::of(bits),
+                count,
+                shared,
+            });
     let choices =
         parts.map(|p| (0..p.count).map(|i| (i * 5 % (1 << p.index_bits)) as u8).collect::<Vec<_>>());
     let message =
@@ -229,11 +232,18 @@ fn parts_of_every_shape_go_in_one_round() {
                 })
             },
             |s| s.one_of_n_receive_all(&parts, &choices.each_ref().map(Vec::as_slice)),
-            |(), got| {
+            |own, got| {
                 for (part, got) in got.iter().enumerate() {
-                    let chosen = choices[part].iter().enumerate();
-                    assert!(chosen.map(|(i, &c)| message(part, i, c.into())).eq(got.iter().copied()));
+                    assert_eq!(own[part].len(), if parts[part].shared { parts[part].count } else { 0 });
+                    for (i, (&choice, got)) in choices[part].iter().zip(got).enumerate() {
+                        let share = own[part].get(i).copied().unwrap_or(0);
+                        assert_eq!(got ^ share, message(part, i, choice.into()));
+                        assert!(share <= parts[part].width.mask());
+                    }
                 }
+                // Shares are not the messages.
+                let whole = |i: usize| own[4][i] == message(4, i, choices[4][i].into());
+                assert!((0..parts[4].count).filter(|&i| whole(i)).count() < 200);
             },
             |sender| params.one_of_n_cost_all(sender, &parts),
         );

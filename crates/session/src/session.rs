@@ -62,7 +62,8 @@ impl Session {
         count: usize,
         mut table: impl FnMut(usize, &mut [u64]),
     ) -> Result<()> {
-        self.one_of_n_send_all(&[Part { index_bits, width, count }], |_, i, messages| table(i, messages))
+        let part = Part::chosen(index_bits, width, count);
+        self.one_of_n_send_all(&[part], |_, i, messages| table(i, messages)).map(drop)
     }
 
     /// The receiver's side of [`one_of_n_send`](Self::one_of_n_send).
@@ -70,12 +71,12 @@ impl Session {
     /// # Errors
     /// When the connection fails or the peer sends something else.
     pub fn one_of_n_receive(&mut self, index_bits: u32, width: Width, choices: &[u8]) -> Result<Vec<u64>> {
-        let part = Part { index_bits, width, count: choices.len() };
+        let part = Part::chosen(index_bits, width, choices.len());
         Ok(self.one_of_n_receive_all(&[part], &[choices])?.pop().unwrap_or_default())
     }
 
     /// 1-of-N OTs of several shapes in one round, this party the sender: `table(part, i, messages)` writes the messages of
-    /// OT i of that part.
+    /// OT i of that part. Returns this party's shares, of the parts that are shared.
     ///
     /// # Errors
     /// When the connection fails or the peer sends something else.
@@ -83,12 +84,13 @@ impl Session {
         &mut self,
         parts: &[Part],
         table: impl FnMut(usize, usize, &mut [u64]),
-    ) -> Result<()> {
+    ) -> Result<Vec<Vec<u64>>> {
         let Self { channel, rcot_sender, one_of_n_sender, .. } = self;
         one_of_n_sender.send(channel, rcot_sender.as_mut(), parts, table)
     }
 
-    /// The receiver's side of [`one_of_n_send_all`](Self::one_of_n_send_all): the chosen messages of each part.
+    /// The receiver's side of [`one_of_n_send_all`](Self::one_of_n_send_all): the chosen messages of each part, or its shares of
+    /// them.
     ///
     /// # Errors
     /// When the connection fails or the peer sends something else.
@@ -133,7 +135,7 @@ impl Session {
 impl Params {
     /// The cost of [`Session::one_of_n_send`].
     pub fn one_of_n_cost(&self, sender: Role, count: usize, index_bits: u32, width: Width) -> Cost {
-        self.one_of_n_cost_all(sender, &[Part { index_bits, width, count }])
+        self.one_of_n_cost_all(sender, &[Part::chosen(index_bits, width, count)])
     }
 
     /// The cost of [`Session::one_of_n_send_all`].
