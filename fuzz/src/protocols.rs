@@ -140,7 +140,7 @@ fn chosen_receive(mut c: Channel) -> Result<()> {
 /// Tables of 16 messages of 5 bits.
 const INDEX_BITS: u32 = 4;
 const MESSAGE: Width = Width::of(5);
-const PART: Part = Part { index_bits: INDEX_BITS, width: MESSAGE, count: COUNT };
+const PART: Part = Part::chosen(INDEX_BITS, MESSAGE, COUNT);
 
 fn choices() -> Vec<u8> {
     (0..COUNT).map(|i| (i % 16) as u8).collect()
@@ -151,7 +151,7 @@ fn table(_part: usize, i: usize, messages: &mut [u64]) {
 }
 
 fn one_of_n_send(mut c: Channel) -> Result<()> {
-    OneOfNSender::Rcot.send(&mut c, &mut dealer(Block::ONES).0, &[PART], table)
+    OneOfNSender::Rcot.send(&mut c, &mut dealer(Block::ONES).0, &[PART], table).map(drop)
 }
 
 fn one_of_n_receive(mut c: Channel) -> Result<()> {
@@ -168,7 +168,7 @@ fn kk13_send(mut c: Channel) -> Result<()> {
     let s = [prg(7).block(), prg(8).block()];
     let sender = Kk13Sender::setup(&mut c, s, &base_keys(&s, kk13::BASE_OTS).1)?;
     let mut sender = OneOfNSender::Kk13(Box::new(sender));
-    sender.send(&mut c, &mut dealer(Block::ONES).0, &[PART], table)
+    sender.send(&mut c, &mut dealer(Block::ONES).0, &[PART], table).map(drop)
 }
 
 fn kk13_receive(mut c: Channel) -> Result<()> {
