@@ -1,7 +1,6 @@
 //! A disk in memory. Power failures at every point of a script: what was synced stays, of what was written since any
 //! part may. And bits that flip.
 
-
 use crate::store::initialise;
 use crate::{EntryId, Error, Store};
 use redb::StorageBackend;
