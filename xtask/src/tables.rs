@@ -31,7 +31,7 @@ pub fn run(arguments: &[&str]) -> Result<bool, String> {
     };
     let path = crate::root().join("README.md");
     let before = std::fs::read_to_string(&path).map_err(|e| format!("README.md: {e}"))?;
-    let after = replace(&replace(&before, "digits", &layers("zoo:digits")?)?, "zoo", &kinds(&ZOO)?)?;
+    let after = replace(&replace(&before, "digits", &layers("zoo:digits")?)?, "zoo", &suites(&ZOO)?)?;
     if before == after {
         println!("tables: README.md is up to date");
         return Ok(true);
@@ -53,84 +53,118 @@ fn replace(text: &str, name: &str, table: &str) -> Result<String, String> {
     Ok(format!("{head}{begin}{table}{end}{tail}"))
 }
 
-fn plan(model: &str) -> Result<Vec<Layer>, String> {
+/// What `copriv plan` prints of `model` as JSON with further `options`.
+fn plan(model: &str, options: &[&str]) -> Result<Value, String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut program = Command::new(cargo);
     program.current_dir(crate::root()).args(["run", "--release", "--quiet", "--", "plan", model, "--json"]);
-    let output = program.output().map_err(|e| format!("cargo run: {e}"))?;
+    let output = program.args(options).output().map_err(|e| format!("cargo run: {e}"))?;
     if !output.status.success() {
         return Err(format!("copriv plan {model}: {}", String::from_utf8_lossy(&output.stderr)));
     }
-    let plan: Value = serde_json::from_slice(&output.stdout).map_err(|e| format!("plan of {model}: {e}"))?;
-    let layers = plan["layers"].as_array().ok_or("a plan without layers")?;
-    layers
-        .iter()
-        .map(|layer| Layer::read(layer).ok_or_else(|| format!("a layer of {model}: {layer}")))
-        .collect()
+    serde_json::from_slice(&output.stdout).map_err(|e| format!("plan of {model}: {e}"))
 }
 
-struct Layer {
-    name: String,
-    op: String,
+/// What one phase, or both, put on the wire.
+#[derive(Clone, Copy, Default)]
+struct Sent {
     to_client: u64,
     to_server: u64,
     rounds: u64,
 }
 
-impl Layer {
-    fn read(layer: &Value) -> Option<Self> {
-        let both = |key: &str| Some(layer["preprocessing"][key].as_u64()? + layer["online"][key].as_u64()?);
-        Some(Self {
-            name: layer["name"].as_str()?.into(),
-            op: layer["op"].as_str()?.into(),
-            to_client: both("bytes_p0_to_p1")?,
-            to_server: both("bytes_p1_to_p0")?,
-            rounds: both("rounds")?,
-        })
+impl Sent {
+    fn read(phase: &Value) -> Option<Self> {
+        let number = |key: &str| phase[key].as_u64();
+        let (to_client, to_server) = (number("bytes_p0_to_p1")?, number("bytes_p1_to_p0")?);
+        Some(Self { to_client, to_server, rounds: number("rounds")? })
+    }
+
+    /// Of something with both phases: each.
+    fn phases(value: &Value) -> Option<[Self; 2]> {
+        Some([Self::read(&value["preprocessing"])?, Self::read(&value["online"])?])
+    }
+
+    fn bytes(self) -> u64 {
+        self.to_client + self.to_server
     }
 }
 
-/// A row for each layer of a network.
+/// A row for each layer of a network, a group of columns for each phase.
 fn layers(model: &str) -> Result<String, String> {
-    let layers = plan(model)?;
-    let mut table =
-        String::from("| layer | operation | bytes to the client | bytes to the server | rounds |\n");
-    table += "| --- | --- | ---: | ---: | ---: |\n";
-    let mut row = |name: &str, op: &str, a: u64, b: u64, rounds: u64| {
+    let plan = plan(model, &["--suite", "best"])?;
+    let mut table = String::from(
+        "| layer | operation | protocol | before: bytes to the client | to the server | rounds \
+         | online: bytes to the client | to the server | rounds |\n",
+    );
+    table += "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n";
+    let mut row = |words: [&str; 3], phases: [Sent; 2]| {
+        let cells = phases.map(|Sent { to_client, to_server, rounds }| {
+            format!("{} | {} | {rounds}", thousands(to_client), thousands(to_server))
+        });
         // Writing to a string does not fail.
-        let _ = writeln!(table, "| {name} | {op} | {} | {} | {rounds} |", thousands(a), thousands(b));
+        let _ = writeln!(table, "| {} | {} |", words.join(" | "), cells.join(" | "));
     };
-    layers.iter().for_each(|l| row(&l.name, &l.op, l.to_client, l.to_server, l.rounds));
-    let sum = |f: fn(&Layer) -> u64| layers.iter().map(f).sum();
-    row("total", "", sum(|l| l.to_client), sum(|l| l.to_server), sum(|l| l.rounds));
+    for layer in plan["layers"].as_array().ok_or("a plan without layers")? {
+        let read = || {
+            let words = [layer["name"].as_str()?, layer["op"].as_str()?, layer["protocol"].as_str()?];
+            Some((words, Sent::phases(layer)?))
+        };
+        let (words, phases) = read().ok_or_else(|| format!("a layer of {model}: {layer}"))?;
+        row(words, phases);
+    }
+    let total = Sent::phases(&plan["total"]).ok_or_else(|| format!("the total of {model}"))?;
+    row(["total", "", ""], total);
     Ok(table)
 }
 
-/// A row for each network, a column for each kind of operation, in GB.
-fn kinds(models: &[&str]) -> Result<String, String> {
-    let columns: [(&str, &[&str]); 4] = [
-        ("conv and linear", &["conv", "linear"]),
-        ("truncation", &["truncate"]),
-        ("ReLU", &["relu", "relu6", "clip"]),
-        ("pooling", &["maxpool", "avgpool"]),
-    ];
-    let mut table = String::from("| network |");
-    columns.iter().for_each(|(name, _)| table += &format!(" {name} |"));
-    table += " total | rounds |\n| --- |";
-    table += &" ---: |".repeat(columns.len() + 2);
-    table += "\n";
+/// A row for each network: GB and rounds under each suite.
+fn suites(models: &[&str]) -> Result<String, String> {
+    let mut table = String::new();
     for model in models {
-        let layers = plan(model)?;
-        let bytes = |ops: &[&str]| {
-            let of_kind = layers.iter().filter(|l| ops.is_empty() || ops.contains(&l.op.as_str()));
-            of_kind.map(|l| l.to_client + l.to_server).sum::<u64>() as f64 / 1e9
-        };
-        table += &format!("| {model} |");
-        columns.iter().for_each(|(_, ops)| table += &format!(" {:.3} |", bytes(ops)));
-        let rounds: u64 = layers.iter().map(|l| l.rounds).sum();
-        table += &format!(" {:.3} | {rounds} |\n", bytes(&[]));
+        let plan = plan(model, &["--compare"])?;
+        let suites = plan["suites"].as_array().ok_or("a comparison without suites")?;
+        if table.is_empty() {
+            table = header(suites);
+        }
+        let cells: Option<String> = suites.iter().map(cells).collect();
+        table += &format!("| {model} |{}\n", cells.ok_or_else(|| format!("a suite of {model}: {plan}"))?);
     }
     Ok(table)
+}
+
+/// The columns of [`suites`].
+fn header(suites: &[Value]) -> String {
+    let mut titles = String::from("| network |");
+    let mut lines = String::from("| --- |");
+    for suite in suites {
+        let name = suite["suite"].as_str().unwrap_or_default();
+        let columns: &[&str] = match preprocesses(suite) {
+            true => &["conv", "total", "before", "online", "rounds"],
+            false => &["conv", "total", "rounds"],
+        };
+        titles += &format!(" {name}: {} |", columns.join(" | "));
+        lines += &" ---: |".repeat(columns.len());
+    }
+    format!("{titles}\n{lines}\n")
+}
+
+/// One suite's part of a row.
+fn cells(suite: &Value) -> Option<String> {
+    let [before, online] = Sent::phases(&suite["total"])?;
+    let conv = suite["kinds"].as_array()?.iter().find(|kind| kind["kind"] == "conv_linear")?;
+    let [conv_before, conv_online] = Sent::phases(conv)?;
+    let gb = |bytes: u64| format!(" {:.3} |", bytes as f64 / 1e9);
+    let mut cells = gb(conv_before.bytes() + conv_online.bytes()) + &gb(before.bytes() + online.bytes());
+    if preprocesses(suite) {
+        cells += &(gb(before.bytes()) + &gb(online.bytes()));
+    }
+    cells += &format!(" {} |", before.rounds + online.rounds);
+    Some(cells)
+}
+
+fn preprocesses(suite: &Value) -> bool {
+    suite["suite"] != "cryptflow2"
 }
 
 fn thousands(number: u64) -> String {
@@ -148,6 +182,20 @@ mod tests {
     #[test]
     fn numbers_in_groups() {
         assert_eq!([0, 12, 999, 1000, 1_234_567].map(thousands), ["0", "12", "999", "1,000", "1,234,567"]);
+    }
+
+    #[test]
+    fn a_suite_in_gigabytes() {
+        let phase = |gb: u64| serde_json::json!({"bytes_p0_to_p1": gb * 1_000_000_000, "bytes_p1_to_p0": 0, "rounds": 7});
+        let suite = |name: &str| {
+            let kind =
+                serde_json::json!({"kind": "conv_linear", "preprocessing": phase(1), "online": phase(0)});
+            let total = serde_json::json!({"preprocessing": phase(2), "online": phase(3)});
+            serde_json::json!({"suite": name, "kinds": [kind], "total": total})
+        };
+        assert_eq!(cells(&suite("best")).as_deref(), Some(" 1.000 | 5.000 | 2.000 | 3.000 | 14 |"));
+        assert_eq!(cells(&suite("cryptflow2")).as_deref(), Some(" 1.000 | 5.000 | 14 |"));
+        assert_eq!(cells(&Value::Null), None);
     }
 
     #[test]

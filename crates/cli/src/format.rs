@@ -59,6 +59,19 @@ pub fn count(count: u64) -> String {
     }
 }
 
+/// A link: its bandwidth and its round trip in seconds.
+pub fn link(bits_per_second: f64, round_trip: f64) -> String {
+    let (value, unit) = match bits_per_second {
+        b if b < 1e3 => (b, "bit/s"),
+        b if b < 1e6 => (b / 1e3, "kbit/s"),
+        b if b < 1e9 => (b / 1e6, "Mbit/s"),
+        b => (b / 1e9, "Gbit/s"),
+    };
+    // Six digits, without what binary fractions add.
+    let short = |value: f64| format!("{value:.6}").trim_end_matches('0').trim_end_matches('.').to_owned();
+    format!("{} {unit}, {} ms", short(value), short(round_trip * 1e3))
+}
+
 /// `1 image`, `2 images`.
 pub fn plural(count: impl Into<u64>, what: &str) -> String {
     match count.into() {
@@ -77,6 +90,7 @@ mod tests {
         assert_eq!([999, 1000, 12_345_678].map(bytes), ["999 B", "1.0 kB", "12.3 MB"]);
         assert_eq!([0.0001, 0.25, 3.0, 125.4].map(seconds), ["100 µs", "250 ms", "3.00 s", "2 min 5 s"]);
         assert_eq!(duration(Duration::from_secs(60)), "60 s");
+        assert_eq!([link(3e9, 0.0008), link(2e8, 0.04)], ["3 Gbit/s, 0.8 ms", "200 Mbit/s, 40 ms"]);
         assert_eq!([12, 123_456, 12_345_678].map(count), ["12", "123.5 k", "12.35 M"]);
         assert_eq!((plural(1u64, "image"), plural(0u64, "image")), ("1 image".into(), "0 images".into()));
     }

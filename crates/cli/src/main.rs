@@ -2,14 +2,17 @@
 
 mod args;
 mod command;
+mod compare;
 mod error;
 mod format;
 mod machine;
 mod model;
 mod output;
 mod party;
+mod plot;
 mod progress;
 mod table;
+mod units;
 
 use clap::Parser;
 use std::process::ExitCode;

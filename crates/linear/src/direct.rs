@@ -103,7 +103,7 @@ impl Producer for Direct {
 
     fn describe(&self) -> String {
         let who = match self.roles {
-            Roles::Fixed(Chooser::Weights { bits }) => format!("{bits} bits of the weights choose"),
+            Roles::Fixed(Chooser::Weights { bits }) => format!("{bits}-bit weights choose"),
             Roles::Fixed(Chooser::Activations) => "activations choose".into(),
             Roles::Halves { .. } => "each party chooses in one half".into(),
         };

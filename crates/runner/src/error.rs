@@ -50,7 +50,7 @@ pub enum Error {
     /// No entry of this party's store fits.
     #[error(
         "the store has no entry for this server's network and protocols that the server has too: make some with \
-         copriv preprocess, or preprocess on the fly"
+         copriv preprocess, or preprocess now (--on-the-fly)"
     )]
     NoEntry,
     /// The server cannot preprocess for later.

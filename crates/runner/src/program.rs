@@ -127,7 +127,7 @@ impl Program {
             What::Layer(_) => self.layer(step).map(|layer| layer.op),
         };
         let digits = match self.settings.suite {
-            Suite::Best => format!(", digits of {}", step.digit_bits),
+            Suite::Best => format!(", {}-bit digits", step.digit_bits),
             Suite::Cryptflow2 | Suite::Copriv => String::new(),
         };
         match op {
@@ -135,18 +135,18 @@ impl Program {
                 step.producer.as_ref().map_or_else(String::new, |producer| producer.describe())
             }
             Some(LayerOp::Truncate { shift }) if step.sign == Sign::NonNegative => {
-                format!("faithful truncation by {shift}, sign known{digits}")
+                format!("truncation by {shift}, sign known{digits}")
             }
-            Some(LayerOp::Truncate { shift }) => format!("faithful truncation by {shift}{digits}"),
+            Some(LayerOp::Truncate { shift }) => format!("truncation by {shift}{digits}"),
             Some(LayerOp::Relu) => format!("comparison, MUX{digits}"),
             Some(LayerOp::ReluTruncate { shift }) => {
-                format!("one comparison, truncation by {shift}, MUX{digits}")
+                format!("comparison, truncation by {shift}{digits}")
             }
             Some(LayerOp::Clip { .. }) => format!("two comparisons, MUX{digits}"),
             Some(LayerOp::MaxPool(_)) => format!("tournament of ReLUs{digits}"),
             Some(LayerOp::AvgPool { shift: 0, .. }) => "local sum".into(),
             Some(LayerOp::AvgPool { shift, .. }) => {
-                format!("local sum, faithful truncation by {shift}{digits}")
+                format!("local sum, truncation by {shift}{digits}")
             }
             _ => "local".into(),
         }

@@ -22,10 +22,14 @@ use std::io::{self, IsTerminal};
 ///
 /// Secret: the picture and the prediction (from the server), the weights (from the client). Public: the layers, their
 /// shapes and the bit widths.
+///
+/// Each inference has two phases: what is done before the picture is there (preprocessing), and what is done with it
+/// (online), for which somebody waits. Here the one follows the other at once; copriv preprocess does the first ahead.
 #[derive(Args, Debug)]
 #[command(after_long_help = "Examples:\n  \
     copriv demo\n  \
     copriv demo --images 20 --reveal label\n  \
+    copriv demo --suite cryptflow2\n  \
     copriv demo --network wan\n  \
     copriv demo --images 3 --start 40 --json")]
 pub struct Demo {
@@ -69,6 +73,8 @@ struct Score {
     labels_agree: u64,
     bit_exact: u64,
     correct: u64,
+    preprocessing: f64,
+    online: f64,
     seconds: f64,
 }
 
@@ -86,6 +92,9 @@ struct Json<'a> {
     as_planned: u64,
     correct: u64,
     seconds_per_image: f64,
+    preprocessing_seconds_per_image: f64,
+    online_seconds_per_image: f64,
+    phases: run::Phases,
     peak_memory_bytes: PeakMemory,
 }
 
@@ -188,7 +197,7 @@ impl Demo {
                 name(clear.fixed),
                 name(clear.float),
                 case.truth,
-                show::summary(show::both(&report.total), report.seconds)
+                show::summary(report)
             ))?;
         }
         Ok(())
@@ -205,10 +214,17 @@ impl Demo {
             score.bit_exact,
             score.correct
         ))?;
+        let mean = |sum: f64| seconds(sum / n as f64);
+        let phases = match self.protocol.settings().preprocesses() {
+            true => {
+                format!(": {} before the input, {} online", mean(score.preprocessing), mean(score.online))
+            }
+            false => String::new(),
+        };
         output::line(format_args!(
-            "{} over the wire, {} a picture, set-up included",
+            "{} over the wire, {} a picture, set-up included{phases}",
             bytes(wire),
-            seconds(score.seconds / n as f64)
+            mean(score.seconds)
         ))?;
         if let (Some(server), Some(client)) = (memory.server, memory.client) {
             let (server, client) = (bytes(server), bytes(client));
@@ -230,6 +246,9 @@ impl Demo {
             as_planned: as_planned(cases),
             correct: score.correct,
             seconds_per_image: score.seconds / self.images as f64,
+            preprocessing_seconds_per_image: score.preprocessing / self.images as f64,
+            online_seconds_per_image: score.online / self.images as f64,
+            phases: run::Phases::of(&first.done.report),
             peak_memory_bytes: memory,
         })
     }
@@ -260,6 +279,8 @@ impl Score {
         self.labels_agree += u64::from(clear.private == clear.fixed);
         self.bit_exact += u64::from(clear.bit_exact);
         self.correct += u64::from(clear.private == Some(case.truth));
+        self.preprocessing += case.done.report.preprocessing_seconds;
+        self.online += case.done.report.online_seconds;
         self.seconds += case.done.report.seconds;
     }
 }

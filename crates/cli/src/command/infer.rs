@@ -1,3 +1,4 @@
+use super::run::Phases;
 use super::show;
 use crate::args::LinkArgs;
 use crate::error::Error;
@@ -7,18 +8,22 @@ use clap::Args;
 use copriv_import::picture;
 use copriv_runner::{Offer, Output, Settings, Source, Store, Suite};
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Ask a server for a private inference.
 ///
 /// Secret: the input, and what the network says about it. The server learns that an inference took place and how long
 /// it took. This end needs no model file: the server tells the architecture, and the input is checked against
 /// it before anything is computed. Nothing is resized.
+///
+/// Much of the work needs no input. With --store it has been done before (copriv preprocess), and the inference is short:
+/// it takes an entry that the server has too, and both destroy it. Without --store everything is done now.
 #[derive(Args, Debug)]
 #[command(after_long_help = "Examples:\n  \
     copriv infer --server 127.0.0.1:7878 --input digit.png\n  \
     copriv infer --server example.org:7878 --input picture.npy --suite cryptflow2 --json\n  \
-    copriv infer --server example.org:7878 --input picture.npy --store client.store\n\n\
+    copriv infer --server example.org:7878 --input picture.npy --store client.store\n  \
+    copriv infer --server example.org:7878 --input picture.npy --store client.store --on-the-fly\n\n\
     Input: PNG, JPEG (bytes become n/255; colour becomes grey where the network has one channel) or .npy of shape \
     C,H,W, taken as it is.")]
 pub struct Infer {
@@ -47,11 +52,18 @@ pub struct Infer {
     json: bool,
 }
 
+/// A store that is there: a new one would have no entry.
+fn existing(path: &Path) -> Result<Store, Error> {
+    let missing = |e| Error::other(format!("{}: {e}; copriv preprocess makes a store", path.display()));
+    std::fs::metadata(path).map_err(missing)?;
+    Ok(Store::open(path)?)
+}
+
 impl Infer {
     pub fn run(self) -> Result<(), Error> {
         // A file that is not there is found before the server is bothered.
         model::check_file(&self.input)?;
-        let store = self.store.as_deref().map(Store::open).transpose()?;
+        let store = self.store.as_deref().map(existing).transpose()?;
         let source = match &store {
             None => Source::OnTheFly,
             Some(store) if self.on_the_fly => Source::StoreOrOnTheFly(store),
@@ -82,7 +94,7 @@ impl Infer {
             return output::json(&json!({
                 "model": architecture.name, "suite": suite, "bits": architecture.width.bits(),
                 "frac": architecture.frac_bits, "reveal": reveal, "label": label, "logits": logits,
-                "measured": done.report, "as_planned": done.differences.is_empty(),
+                "measured": done.report, "phases": Phases::of(&done.report), "as_planned": done.differences.is_empty(),
             }));
         }
         if let Some(label) = label {
@@ -92,8 +104,7 @@ impl Infer {
             for (index, value) in model::top(logits.as_deref().unwrap_or_default(), 5) {
                 output::line(format_args!("  {index:>5}  {value:+.4}"))?;
             }
-            let cost = show::both(&done.report.total);
-            output::line(show::summary(cost, done.report.seconds))?;
+            output::line(show::summary(&done.report))?;
             if let Some(difference) = done.differences.first() {
                 output::complain(format_args!("not as planned: {difference}"));
             }

@@ -1,11 +1,11 @@
 use super::show;
 use crate::args::LinkArgs;
 use crate::error::Error;
-use crate::format::{bytes, plural};
-use crate::output;
+use crate::format::bytes;
 use crate::party::Connected;
 use crate::table::Column::{Number, Words};
 use crate::table::Table;
+use crate::{model, output};
 use clap::Args;
 use copriv_runner::{Store, Suite};
 use serde_json::json;
@@ -17,6 +17,9 @@ use std::path::PathBuf;
 /// random masks, and oblivious transfers. Each entry is kept in both stores and serves exactly one inference (copriv infer
 /// --store), which then is short. Both parties destroy an entry before they use it; one that was used twice would open the
 /// inputs. So never copy a store, and never restore one from a copy.
+///
+/// An entry fits the server's network, weights and protocols at the time; after a change of any of them it is of no use.
+/// --list shows, for each service that there are entries for, how many; a service goes by the first digits of a digest.
 #[derive(Args, Debug)]
 #[command(after_long_help = "Examples:\n  \
     copriv serve zoo:digits --listen 127.0.0.1:7878 --store server.store\n  \
@@ -47,6 +50,10 @@ pub struct Preprocess {
 
 impl Preprocess {
     pub fn run(self) -> Result<(), Error> {
+        if self.list {
+            // To look makes no store.
+            model::check_file(&self.store)?;
+        }
         let store = Store::open(&self.store)?;
         let Some(server) = self.server.as_ref().filter(|_| !self.list) else { return self.list(&store) };
         let mut connected = Connected::open(server, self.suite, self.link.remote())?;
@@ -58,7 +65,7 @@ impl Preprocess {
             if self.json {
                 entries.push(json!({ "plan": plan, "measured": report, "as_planned": as_planned }));
             } else {
-                let cost = show::summary(show::both(&report.total), report.seconds);
+                let cost = show::summary(&report);
                 let verdict = if as_planned { "as planned" } else { "NOT as planned" };
                 output::line(format_args!("entry {number}: {cost}, {verdict}"))?;
             }
@@ -66,11 +73,8 @@ impl Preprocess {
         if self.json {
             return output::json(&json!({ "entries": entries }));
         }
-        output::line(format_args!(
-            "{} in {}",
-            plural(self.count, "new entry").replace("entrys", "entries"),
-            self.store.display()
-        ))
+        let entries = if self.count == 1 { "entry" } else { "entries" };
+        output::line(format_args!("{} new {entries} in {}", self.count, self.store.display()))
     }
 
     fn list(&self, store: &Store) -> Result<(), Error> {

@@ -7,7 +7,7 @@ use crate::progress::Bar;
 use crate::{model, output};
 use clap::Args;
 use copriv_import::picture;
-use copriv_runner::{Offer, Output, Plan, Report, Reveal, Settings, Source, planner};
+use copriv_runner::{Offer, Output, PhaseCost, Plan, Report, Reveal, Settings, Source, planner};
 use serde::Serialize;
 
 /// Run both parties on this machine, for any network, and compare with the result in the clear.
@@ -15,10 +15,15 @@ use serde::Serialize;
 /// Server and client are two processes that share nothing but a TCP connection on loopback. When the private inference
 /// is over, the same fixed-point network is evaluated in the clear; the two results must be equal bit for bit, and
 /// the bytes and rounds of each layer those of the plan. If not, the exit code is 1.
+///
+/// An inference has two phases: what is done before the input is there (preprocessing), and what is done with it (online).
+/// Here the one follows the other at once; copriv preprocess does the first ahead. The suite cryptflow2 has the second
+/// only.
 #[derive(Args, Debug)]
 #[command(after_long_help = "Examples:\n  \
     copriv run zoo:digits --input digit.png\n  \
     copriv run zoo:resnet20-cifar10 --input random --seed 3 --network wan\n  \
+    copriv run zoo:resnet20-cifar10 --input random --suite cryptflow2\n  \
     copriv run network.onnx --input picture.npy --json")]
 pub struct Run {
     #[command(flatten)]
@@ -50,7 +55,35 @@ struct Json<'a> {
     bit_exact: bool,
     as_planned: bool,
     seconds: f64,
+    phases: Phases,
     peak_memory_bytes: PeakMemory,
+}
+
+/// What was counted in each phase.
+#[derive(Serialize)]
+pub struct Phases {
+    preprocessing: Counted,
+    online: Counted,
+}
+
+/// Bytes of both directions, rounds, and wall-clock seconds at the client.
+#[derive(Serialize)]
+struct Counted {
+    bytes: u64,
+    rounds: u64,
+    seconds: f64,
+}
+
+impl Phases {
+    /// Those of a report.
+    pub fn of(report: &Report) -> Self {
+        let counted =
+            |cost: PhaseCost, seconds| Counted { bytes: cost.bytes(), rounds: cost.rounds, seconds };
+        Self {
+            preprocessing: counted(report.total.preprocessing, report.preprocessing_seconds),
+            online: counted(report.total.online, report.online_seconds),
+        }
+    }
 }
 
 impl Run {
@@ -91,6 +124,7 @@ impl Run {
                 bit_exact,
                 as_planned: done.differences.is_empty(),
                 seconds: done.report.seconds,
+                phases: Phases::of(&done.report),
                 peak_memory_bytes: memory,
             })?;
         } else {
@@ -102,7 +136,7 @@ impl Run {
             output::line(show::inference(&done))?;
             let label = done.output.label().map_or("none".into(), |label| label.to_string());
             output::line(format_args!("\nlabel {label}, {}", verdict(bit_exact)))?;
-            output::line(show::summary(show::both(&done.report.total), done.report.seconds))?;
+            output::line(show::summary(&done.report))?;
             if let (Some(server), Some(client)) = (memory.server, memory.client) {
                 let (server, client) = (bytes(server), bytes(client));
                 output::line(format_args!(

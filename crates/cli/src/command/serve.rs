@@ -26,10 +26,15 @@ const CLIENTS: usize = 4;
 ///
 /// Up to four clients are served at the same time, others wait for their turn. A client that errs, leaves or falls
 /// silent ends its own session only. Ctrl-C ends the server.
+///
+/// With --store clients can have the first half of inferences done ahead (copriv preprocess). What comes of it is secret
+/// and of use once: it lies in the file, readable by its owner alone, until an inference destroys it. Entries serve the
+/// network, weights and protocols that they were made with, and no other.
 #[derive(Args, Debug)]
 #[command(after_long_help = "Examples:\n  \
     copriv serve zoo:digits --listen 127.0.0.1:7878\n  \
     copriv serve network.onnx --listen 0.0.0.0:7878 --reveal label\n  \
+    copriv serve network.onnx --listen 0.0.0.0:7878 --store server.store --stock 20\n  \
     copriv serve zoo:resnet20-cifar10 --weights trained.safetensors --listen 127.0.0.1:0 --once")]
 pub struct Serve {
     #[command(flatten)]
@@ -199,8 +204,7 @@ impl Service {
     }
 
     fn done(&self, client: SocketAddr, what: &str, number: u64, report: &Report) -> Result<(), Error> {
-        let cost = show::both(&report.total);
-        let text = format!("{client}: {what} {number}: {}", show::traffic(cost, "wait", report.seconds));
+        let text = format!("{client}: {what} {number}: {}", show::phases(report, "wait"));
         let event = json!({
             "event": what, "client": client.to_string(), "number": number, "report": report,
             "peak_memory_bytes": machine::peak_memory(),

@@ -5,7 +5,7 @@ use crate::party::Inference;
 use crate::table::Column::{self, Number, Words};
 use crate::table::Table;
 use copriv_ir::{Architecture, Layer, LayerOp};
-use copriv_runner::{PhaseCost, Plan, Total};
+use copriv_runner::{PhaseCost, Plan, Report, Total};
 
 /// Every layer of a plan: what runs it and what it costs in each phase.
 pub fn plan(plan: &Plan) -> Table {
@@ -17,17 +17,20 @@ pub fn plan(plan: &Plan) -> Table {
             Total { preprocessing: l.preprocessing, online: l.online },
         )
     });
-    for (words, cost) in rows.chain([(total_row(), plan.total)]) {
+    let total = ["total".into(), String::new(), String::new()];
+    for (words, cost) in rows.chain([(total, plan.total)]) {
         table.row(words.into_iter().chain(cells(phases, cost)));
     }
     table
 }
 
 /// The columns of a cost: of each phase where there are two, of each direction where there is one.
-fn costs(phases: bool) -> &'static [Column] {
+fn costs(phases: bool) -> &'static [Column<'static>] {
     match phases {
-        true => &[Number("before: MB"), Number("rounds"), Number("online: MB"), Number("rounds")],
-        false => &[Number("P0→P1 MB"), Number("P1→P0 MB"), Number("rounds")],
+        true => {
+            &[Number("before\nMB"), Number("before\nrounds"), Number("online\nMB"), Number("online\nrounds")]
+        }
+        false => &[Number("P0→P1\nMB"), Number("P1→P0\nMB"), Number("rounds")],
     }
 }
 
@@ -41,36 +44,31 @@ fn cells(phases: bool, Total { preprocessing, online }: Total) -> Vec<String> {
     }
 }
 
-fn total_row() -> [String; 3] {
-    ["total".into(), String::new(), String::new()]
-}
-
 /// The sums over the layers of each kind, the dearest first.
 pub fn kinds(plan: &Plan) -> Table {
-    let columns = [
-        Words("op"),
-        Number("layers"),
-        Number("P0→P1 MB"),
-        Number("P1→P0 MB"),
-        Number("rounds"),
-        Number("share"),
-    ];
-    let mut kinds: Vec<(&str, u64, PhaseCost)> = Vec::new();
+    let phases = has_preprocessing(&plan.total);
+    let words: &[Column<'_>] = &[Words("op"), Number("layers")];
+    let mut table = Table::new(&[words, costs(phases), &[Number("share")]].concat());
+    let mut kinds: Vec<(&str, u64, Total)> = Vec::new();
     for layer in &plan.layers {
-        let cost = layer.preprocessing + layer.online;
         match kinds.iter_mut().find(|(op, ..)| *op == layer.op) {
-            Some((_, layers, sum)) => (*layers, *sum) = (*layers + 1, *sum + cost),
-            None => kinds.push((&layer.op, 1, cost)),
+            Some((_, layers, sum)) => {
+                *layers += 1;
+                sum.preprocessing = sum.preprocessing + layer.preprocessing;
+                sum.online = sum.online + layer.online;
+            }
+            None => {
+                let cost = Total { preprocessing: layer.preprocessing, online: layer.online };
+                kinds.push((&layer.op, 1, cost));
+            }
         }
     }
-    kinds.sort_by_key(|(.., cost)| std::cmp::Reverse(cost.bytes()));
-    let all = both(&plan.total);
-    let mut table = Table::new(&columns);
-    kinds.push(("total", plan.layers.len() as u64, all));
+    kinds.sort_by_key(|(.., cost)| std::cmp::Reverse(both(cost).bytes()));
+    kinds.push(("total", plan.layers.len() as u64, plan.total));
     for (op, layers, cost) in kinds {
-        let share = 100.0 * cost.bytes() as f64 / all.bytes().max(1) as f64;
+        let share = 100.0 * both(&cost).bytes() as f64 / both(&plan.total).bytes().max(1) as f64;
         let mut row = vec![op.to_owned(), layers.to_string()];
-        row.extend(phase(cost));
+        row.extend(cells(phases, cost));
         row.push(format!("{share:.1} %"));
         table.row(row);
     }
@@ -81,8 +79,8 @@ pub fn kinds(plan: &Plan) -> Table {
 pub fn inference(inference: &Inference) -> Table {
     let Inference { plan, report, .. } = inference;
     let phases = has_preprocessing(&report.total);
-    let words: &[Column] = &[Words("layer"), Words("op"), Words("protocol")];
-    let mut table = Table::new(&[words, costs(phases), &[Words("as planned"), Number("ms")]].concat());
+    let words: &[Column<'_>] = &[Words("layer"), Words("protocol")];
+    let mut table = Table::new(&[words, costs(phases), &[Words("as\nplanned"), Number("ms")]].concat());
     let verdict = |planned: Total, counted: Total| match planned == counted {
         true => "✓".to_owned(),
         false => format!("✗ planned {} B", both(&planned).bytes()),
@@ -90,13 +88,13 @@ pub fn inference(inference: &Inference) -> Table {
     for (planned, counted) in plan.layers.iter().zip(&report.layers) {
         let cost = Total { preprocessing: counted.preprocessing, online: counted.online };
         let foreseen = Total { preprocessing: planned.preprocessing, online: planned.online };
-        let mut row = vec![counted.name.clone(), counted.op.clone(), planned.protocol.clone()];
+        let mut row = vec![counted.name.clone(), planned.protocol.clone()];
         row.extend(cells(phases, cost));
         let time = counted.preprocessing_seconds + counted.online_seconds;
         row.extend([verdict(foreseen, cost), milliseconds(time)]);
         table.row(row);
     }
-    let mut row = total_row().to_vec();
+    let mut row = vec!["total".to_owned(), String::new()];
     row.extend(cells(phases, report.total));
     row.extend([verdict(plan.total, report.total), milliseconds(report.seconds)]);
     table.row(row);
@@ -134,18 +132,31 @@ fn details(layer: &Layer) -> String {
 }
 
 /// What the client's end of an inference counted, in one line.
-pub fn summary(cost: PhaseCost, time: f64) -> String {
-    traffic(cost, "round", time)
+pub fn summary(report: &Report) -> String {
+    phases(report, "round")
 }
 
-/// What one end of an inference counted, in one line.
-pub fn traffic(cost: PhaseCost, rounds: &str, time: f64) -> String {
+/// What one end of an inference counted, in one line: in each phase in which anything was sent. `rounds` is what this end
+/// calls one.
+pub fn phases(report: &Report, rounds: &str) -> String {
+    let Total { preprocessing, online } = report.total;
+    if preprocessing == PhaseCost::default() || online == PhaseCost::default() {
+        let cost = preprocessing + online;
+        return format!(
+            "{} to the client, {} to the server, {}, {}",
+            bytes(cost.bytes_p0_to_p1),
+            bytes(cost.bytes_p1_to_p0),
+            plural(cost.rounds, rounds),
+            seconds(report.seconds)
+        );
+    }
+    let phase = |cost: PhaseCost, time| {
+        format!("{}, {}, {}", bytes(cost.bytes()), plural(cost.rounds, rounds), seconds(time))
+    };
     format!(
-        "{} to the client, {} to the server, {}, {}",
-        bytes(cost.bytes_p0_to_p1),
-        bytes(cost.bytes_p1_to_p0),
-        plural(cost.rounds, rounds),
-        seconds(time)
+        "before the input: {}; online: {}",
+        phase(preprocessing, report.preprocessing_seconds),
+        phase(online, report.online_seconds)
     )
 }
 

@@ -3,6 +3,9 @@ use serde_json::Value;
 use std::thread;
 use std::time::Duration;
 
+/// In the order of `plan --compare`.
+const SUITES: [&str; 3] = ["cryptflow2", "copriv", "best"];
+
 #[track_caller]
 fn check_phase(phase: &Value) {
     for key in ["bytes_p0_to_p1", "bytes_p1_to_p0", "rounds"] {
@@ -12,9 +15,8 @@ fn check_phase(phase: &Value) {
 
 /// Asserts the shape of a plan and that its layers sum up to the total.
 #[track_caller]
-fn check_plan(plan: &Value, model: &str) {
-    assert_eq!(plan["model"], model);
-    assert_eq!(plan["suite"], "cryptflow2");
+fn check_plan(plan: &Value, model: &str, suite: &str) {
+    assert_eq!((&plan["model"], &plan["suite"]), (&model.into(), &suite.into()));
     let layers = plan["layers"].as_array().unwrap();
     assert!(layers.len() > 5);
     for layer in layers {
@@ -30,6 +32,13 @@ fn check_plan(plan: &Value, model: &str) {
             assert_eq!(plan["total"][phase][key], sum, "{phase} {key}");
         }
     }
+    assert_eq!(bytes(&plan["total"]["preprocessing"]) > 0, suite != "cryptflow2");
+    assert!(bytes(&plan["total"]["online"]) > 0);
+}
+
+/// Of both directions.
+fn bytes(phase: &Value) -> u64 {
+    phase["bytes_p0_to_p1"].as_u64().unwrap() + phase["bytes_p1_to_p0"].as_u64().unwrap()
 }
 
 /// Asserts that what was counted is what was planned, layer by layer.
@@ -41,10 +50,20 @@ fn check_measured(answer: &Value) {
         for key in ["name", "op", "preprocessing", "online"] {
             assert_eq!(planned[key], counted[key]);
         }
-        assert!(counted["seconds"].is_f64());
+        assert!(counted["preprocessing_seconds"].is_f64() && counted["online_seconds"].is_f64());
     }
     assert_eq!(answer["total"], answer["measured"]["total"]);
-    assert!(answer["measured"]["seconds"].as_f64().unwrap() > 0.0);
+    let mut seconds = 0.0;
+    for phase in ["preprocessing", "online"] {
+        let summary = &answer["phases"][phase];
+        assert_eq!(summary["bytes"], bytes(&answer["total"][phase]));
+        assert_eq!(summary["rounds"], answer["total"][phase]["rounds"]);
+        let measured = answer["measured"][format!("{phase}_seconds")].as_f64().unwrap();
+        assert!((summary["seconds"].as_f64().unwrap() - measured).abs() < 1e-6);
+        seconds += measured;
+    }
+    assert!(seconds > 0.0);
+    assert!((answer["measured"]["seconds"].as_f64().unwrap() - seconds).abs() < 1e-6);
     if cfg!(target_os = "linux") {
         for party in ["server", "client"] {
             assert!(answer["peak_memory_bytes"][party].as_u64().unwrap() > 1 << 20, "{answer}");
@@ -54,32 +73,45 @@ fn check_measured(answer: &Value) {
 
 #[test]
 fn demo_is_exact_and_as_planned() {
-    let answer = copriv(&["demo", "--images", "2", "--start", "3", "--json"]).json();
-    check_plan(&answer, "zoo:digits");
-    check_measured(&answer);
-    assert_eq!((&answer["bits"], &answer["frac"]), (&41.into(), &12.into()));
-    for key in ["images", "labels_agree", "bit_exact", "as_planned"] {
-        assert_eq!(answer[key], 2, "{key}");
+    for suite in SUITES {
+        let answer = copriv(&["demo", "--suite", suite, "--images", "2", "--start", "3", "--json"]).json();
+        check_plan(&answer, "zoo:digits", suite);
+        check_measured(&answer);
+        assert_eq!((&answer["bits"], &answer["frac"]), (&41.into(), &12.into()));
+        for key in ["images", "labels_agree", "bit_exact", "as_planned"] {
+            assert_eq!(answer[key], 2, "{suite} {key}");
+        }
+        assert!(answer["correct"].as_u64().unwrap() <= 2);
+        assert_eq!(answer["network"], "none");
+        let [before, online, all] =
+            ["preprocessing_seconds_per_image", "online_seconds_per_image", "seconds_per_image"]
+                .map(|key| answer[key].as_f64().unwrap());
+        assert!(online > 0.0 && (before + online - all).abs() < 1e-6, "{before} + {online} = {all}");
     }
-    assert!(answer["correct"].as_u64().unwrap() <= 2);
-    assert_eq!(answer["network"], "none");
-    assert!(answer["seconds_per_image"].as_f64().unwrap() > 0.0);
 }
 
 #[test]
 fn demo_for_people() {
-    let text = copriv(&["demo", "--reveal", "label", "--bits", "37", "--frac", "10"]).ok();
-    for word in ["private prediction", "equal bit for bit 1/1", "as planned 1/1", "stem.conv", "argmax", "✓"]
-    {
-        assert!(text.contains(word), "{word:?} is not in {text}");
+    for suite in SUITES {
+        let text =
+            copriv(&["demo", "--suite", suite, "--reveal", "label", "--bits", "37", "--frac", "10"]).ok();
+        let words =
+            ["private prediction", "equal bit for bit 1/1", "as planned 1/1", "stem.conv", "argmax", "✓"];
+        for word in words.iter().chain(&[suite]) {
+            assert!(text.contains(word), "{word:?} is not in {text}");
+        }
+        assert_eq!(text.contains("before the input"), suite != "cryptflow2", "{text}");
+        assert!(!text.contains('✗') && !text.contains('\x1b'), "{text}");
     }
-    assert!(!text.contains('✗') && !text.contains('\x1b'), "{text}");
 }
 
 #[test]
 fn plans_are_json() {
     for model in ["zoo:digits", "zoo:minionn-cifar10", "zoo:squeezenet-cifar10", "zoo:mobilenetv2-cifar100"] {
-        check_plan(&copriv(&["plan", model, "--json"]).json(), model);
+        for suite in SUITES {
+            check_plan(&copriv(&["plan", model, "--suite", suite, "--json"]).json(), model, suite);
+        }
+        check_plan(&copriv(&["plan", model, "--json"]).json(), model, "best");
     }
     let plan =
         copriv(&["plan", "zoo:digits", "--json", "--bits", "32", "--frac", "8", "--reveal", "label"]).json();
@@ -89,33 +121,140 @@ fn plans_are_json() {
 
 #[test]
 fn plans_for_people() {
-    let text = copriv(&["plan", "zoo:digits"]).ok();
-    for word in ["stem.conv/truncate", "OT product", "by kind of layer", "P0→P1 MB", "100.0 %"] {
-        assert!(text.contains(word), "{word:?} is not in {text}");
+    for (suite, words) in [
+        ("cryptflow2", ["stem.conv/truncate", "OT product", "P0→P1", "truncation by 12"]),
+        ("copriv", ["F(2×2, 3×3)", "relu_truncate", "before", "online"]),
+        ("best", ["F(4×4, 3×3)", "relu_truncate", "before", "digits"]),
+    ] {
+        let text = copriv(&["plan", "zoo:digits", "--suite", suite]).ok();
+        for word in words.into_iter().chain(["by kind of layer", "100.0 %", suite]) {
+            assert!(text.contains(word), "{word:?} is not in {text}");
+        }
+        assert!(text.lines().all(|line| line.chars().count() <= 120), "{text}");
     }
 }
 
 #[test]
 fn the_plan_is_what_the_demo_plans() {
-    let plan = copriv(&["plan", "zoo:digits", "--json"]).json();
-    let demo = copriv(&["demo", "--json"]).json();
-    for key in ["model", "suite", "bits", "frac", "layers", "total"] {
-        assert_eq!(plan[key], demo[key], "{key}");
+    for suite in SUITES {
+        let plan = copriv(&["plan", "zoo:digits", "--suite", suite, "--json"]).json();
+        let demo = copriv(&["demo", "--suite", suite, "--json"]).json();
+        for key in ["model", "suite", "ot", "bits", "frac", "layers", "total"] {
+            assert_eq!(plan[key], demo[key], "{suite} {key}");
+        }
     }
+}
+
+/// Sums `key` over all kinds of a compared suite.
+fn over_kinds(suite: &Value, key: &[&str]) -> u64 {
+    let of = |kind: &Value| key.iter().fold(kind, |value, key| &value[key]).as_u64().unwrap();
+    suite["kinds"].as_array().unwrap().iter().map(of).sum()
+}
+
+#[test]
+fn comparisons_are_json() {
+    let model = "zoo:resnet20-cifar10";
+    let answer = copriv(&["plan", model, "--compare", "--json"]).json();
+    assert_eq!((&answer["model"], &answer["bits"], &answer["frac"]), (&model.into(), &41.into(), &12.into()));
+    assert_eq!(answer["reveal"], "logits");
+    let links = answer["links"].as_array().unwrap();
+    assert_eq!(links.iter().map(|link| &link["name"]).collect::<Vec<_>>(), ["lan", "wan"]);
+    let mut totals = Vec::new();
+    for (suite, compared) in SUITES.into_iter().zip(answer["suites"].as_array().unwrap()) {
+        assert_eq!(compared["suite"], suite);
+        let plan = copriv(&["plan", model, "--suite", suite, "--json"]).json();
+        assert_eq!(compared["total"], plan["total"]);
+        let kinds = compared["kinds"].as_array().unwrap();
+        let names: Vec<&str> = kinds.iter().map(|kind| kind["kind"].as_str().unwrap()).collect();
+        assert_eq!(names, ["conv_linear", "truncate", "relu", "relu_truncate", "pool", "residual", "other"]);
+        assert_eq!(over_kinds(compared, &["layers"]), plan["layers"].as_array().unwrap().len() as u64);
+        for phase in ["preprocessing", "online"] {
+            for key in ["bytes_p0_to_p1", "bytes_p1_to_p0", "rounds"] {
+                assert_eq!(plan["total"][phase][key], over_kinds(compared, &[phase, key]));
+            }
+        }
+        for (index, link) in links.iter().enumerate() {
+            let latency = &compared["latency"][index];
+            assert_eq!(latency["link"], link["name"]);
+            for phase in ["preprocessing", "online"] {
+                let sent =
+                    8.0 * bytes(&plan["total"][phase]) as f64 / link["bits_per_second"].as_f64().unwrap();
+                let delays = over_kinds(compared, &["delays", phase]) as f64;
+                let waited = delays * link["round_trip_seconds"].as_f64().unwrap() / 2.0;
+                let seconds = latency[format!("{phase}_seconds")].as_f64().unwrap();
+                assert!((seconds - sent - waited).abs() < 1e-6, "{seconds}, {sent}, {waited}");
+            }
+        }
+        totals.push(bytes(&plan["total"]["preprocessing"]) + bytes(&plan["total"]["online"]));
+        let ratio = compared["ratio"]["bytes"].as_f64().unwrap();
+        assert!((ratio - totals[totals.len() - 1] as f64 / totals[0] as f64).abs() < 1e-9, "{ratio}");
+    }
+    assert!(totals[0] > totals[1] && totals[1] > totals[2], "{totals:?}");
+}
+
+#[test]
+fn comparisons_for_people() {
+    let text = copriv(&["plan", "zoo:digits", "--compare"]).ok();
+    let words = [
+        "cryptflow2",
+        "copriv",
+        "best",
+        "ReLU with truncation",
+        "3 Gbit/s, 0.8 ms",
+        "200 Mbit/s, 40 ms",
+        "1.000",
+    ];
+    for word in words {
+        assert!(text.contains(word), "{word:?} is not in {text}");
+    }
+    assert!(!text.contains("-0"), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 120), "{text}");
+    let slow = ["plan", "zoo:digits", "--compare", "--bandwidth", "10 Mbit/s", "--rtt", "0.5s"];
+    let text = copriv(&slow).ok();
+    assert!(text.contains("10 Mbit/s, 500 ms") && !text.contains("40 ms"), "{text}");
+    let link = &copriv(&[&slow[..], &["--json"]].concat()).json()["links"];
+    assert_eq!(link[0]["name"], "given");
+    assert_eq!((&link[0]["bits_per_second"], &link[0]["round_trip_seconds"]), (&10e6.into(), &0.5.into()));
+}
+
+#[test]
+fn comparisons_are_drawn() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("figure.svg");
+    let file = path.display().to_string();
+    std::fs::write(&path, "what was there").unwrap();
+    let text = copriv(&["plan", "zoo:digits", "--plot", &file]).ok();
+    assert!(text.contains("stem.conv") && text.contains(&file), "{text}");
+    let figure = std::fs::read_to_string(&path).unwrap();
+    for word in ["<svg ", "zoo:digits", "cryptflow2", "copriv", "best", "57.2 MB", "pooling"] {
+        assert!(figure.contains(word), "{word:?} is not in {figure}");
+    }
+    let args = ["plan", "zoo:digits", "--compare", "--json", "--plot", &file];
+    assert_eq!(copriv(&args).json()["suites"][0]["suite"], "cryptflow2");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), figure);
+    let nowhere = folder.path().join("none/figure.svg").display().to_string();
+    copriv(&["plan", "zoo:digits", "--plot", &nowhere]).fails(1, &[&nowhere]);
 }
 
 #[test]
 fn one_server_many_clients() {
-    let server = Serving::start(&["zoo:digits"]);
+    for suite in SUITES {
+        one_server(suite);
+    }
+}
+
+fn one_server(suite: &str) {
+    let server = Serving::start(&["zoo:digits", "--suite", suite]);
     for shown in [1, 4, 6] {
         let answer = server.infer(&["--input", &digit(shown), "--json"]).json();
-        assert_eq!(answer["label"], shown);
+        assert_eq!((&answer["label"], &answer["suite"]), (&shown.into(), &suite.into()));
+        assert!(answer["phases"]["online"]["bytes"].as_u64().unwrap() > 0);
         assert_eq!(answer["as_planned"], true);
         assert_eq!(answer["logits"].as_array().unwrap().len(), 10);
         server.says("inference 1: ");
         server.says("left after 1 inference");
     }
-    let text = server.infer(&["--input", &digit(4), "--suite", "cryptflow2"]).ok();
+    let text = server.infer(&["--input", &digit(4), "--suite", suite]).ok();
     assert!(text.contains("stem.conv") && text.contains("label 4"), "{text}");
     assert_eq!(server.infer(&["--input", &digit(6), "--quiet"]).ok(), "label 6\n");
     // At the same time.
@@ -145,7 +284,8 @@ fn a_shaped_link_takes_its_time() {
         (&"wan".into(), &1.into(), &1.into())
     );
     // A round waits for 20 ms at least, and for 40 ms where the peer answers.
-    let rounds = answer["total"]["online"]["rounds"].as_u64().unwrap();
+    let rounds = |phase: &str| answer["total"][phase]["rounds"].as_u64().unwrap();
+    let rounds = rounds("preprocessing") + rounds("online");
     let seconds = answer["measured"]["seconds"].as_f64().unwrap();
     assert!(seconds > 0.020 * rounds as f64, "{rounds} rounds in {seconds} s");
     assert_eq!(copriv(&["demo", "--network", "lan", "--json"]).json()["network"], "lan");
@@ -154,10 +294,13 @@ fn a_shaped_link_takes_its_time() {
 #[test]
 fn runs_compare_with_the_clear() {
     let model = crate::common::repository("crates/import/assets/digits.onnx").display().to_string();
-    let answer = copriv(&["run", &model, "--input", "random", "--seed", "5", "--json"]).json();
-    check_plan(&answer, &model);
-    check_measured(&answer);
-    assert_eq!((&answer["bit_exact"], &answer["as_planned"]), (&true.into(), &true.into()));
+    for suite in SUITES {
+        let args = ["run", &model, "--suite", suite, "--input", "random", "--seed", "5", "--json"];
+        let answer = copriv(&args).json();
+        check_plan(&answer, &model, suite);
+        check_measured(&answer);
+        assert_eq!((&answer["bit_exact"], &answer["as_planned"]), (&true.into(), &true.into()));
+    }
     let text = copriv(&["run", "zoo:digits", "--input", &digit(1), "--reveal", "label"]).ok();
     assert!(text.contains("label 1, equal to the evaluation in the clear, bit for bit"), "{text}");
 }
@@ -191,7 +334,7 @@ fn benches_count_what_is_sent() {
 #[test]
 fn help_teaches() {
     let help = copriv(&["--help"]).ok();
-    for command in ["demo", "serve", "infer", "run", "plan", "zoo", "bench"] {
+    for command in ["demo", "serve", "infer", "preprocess", "run", "plan", "zoo", "bench"] {
         assert!(help.contains(command));
         let help = copriv(&[command, "--help"]).ok();
         assert!(help.contains("Examples:"), "{help}");

@@ -72,6 +72,7 @@ fn names_that_are_unknown() {
         [vec!["plan", "zoo:digits"], vec!["demo"], vec!["serve", "zoo:digits", "--listen", "127.0.0.1:0"]]
     {
         copriv(&[command.as_slice(), &["--suite", "fast"]].concat()).fails(2, &["fast", "cryptflow2"]);
+        copriv(&[command.as_slice(), &["--ot", "fresh"]].concat()).fails(2, &["fresh", "iknp"]);
         copriv(&[command.as_slice(), &["--reveal", "all"]].concat()).fails(2, &["all", "logits", "label"]);
     }
     copriv(&["infer", "--server", "127.0.0.1:1", "--input", "x", "--suite", "fast"])
@@ -87,6 +88,20 @@ fn numbers_that_make_no_sense() {
     copriv(&["demo", "--start", "100000"]).fails(1, &["1000 pictures"]);
     copriv(&["serve", "zoo:digits", "--listen", "127.0.0.1:0", "--timeout", "0"]).fails(2, &["--timeout"]);
     copriv(&["plan"]).fails(2, &["<MODEL>"]);
+    let compare = ["plan", "zoo:digits", "--compare"];
+    for (args, words) in [
+        (&["--bandwidth", "100MB", "--rtt", "20ms"][..], ["100MB", "Mbit"]),
+        (&["--bandwidth", "fast", "--rtt", "20ms"], ["fast", "100Mbit"]),
+        (&["--bandwidth", "0Mbit", "--rtt", "20ms"], ["0Mbit", "1 bit"]),
+        (&["--bandwidth", "100Mbit", "--rtt", "20"], ["\"20\"", "ms"]),
+        (&["--bandwidth", "100Mbit"], ["--rtt", "<TIME>"]),
+        (&["--rtt", "1ms"], ["--bandwidth", "<RATE>"]),
+        (&["--suite", "best"], ["--compare", "--suite"]),
+    ] {
+        copriv(&[&compare, args].concat()).fails(2, &words);
+    }
+    copriv(&["plan", "zoo:digits", "--bandwidth", "1Mbit", "--rtt", "1ms"]).fails(2, &["--compare"]);
+    copriv(&["plan", "zoo:digits", "--plot", "figure.png"]).fails(2, &["figure.png", ".svg"]);
     copriv(&["dance"]).fails(2, &["dance"]);
 }
 

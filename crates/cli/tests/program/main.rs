@@ -6,3 +6,4 @@ mod answers;
 mod common;
 mod inputs;
 mod peers;
+mod stores;

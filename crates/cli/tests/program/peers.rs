@@ -54,7 +54,8 @@ fn servers_that_speak_otherwise() {
     let client = peer(answers(hello(1, 1)));
     infer(&client, &args).fails(1, &[&client, "role"]);
     // An offer of protocols that this release does not have, and one that would fill the memory.
-    let offer = br#"{"suite":"\u001b[2Jtomorrow","reveal":"logits","architecture":{}}"#;
+    let offer =
+        br#"{"settings":{"suite":"\u001b[2Jtomorrow","ot":"iknp","reveal":"logits"},"architecture":{}}"#;
     let length = message(0x0501, &(offer.len() as u64).to_le_bytes());
     let future = peer(answers([hello(1, 0), length, message(0x0502, offer)].concat()));
     infer(&future, &args).fails(1, &["tomorrow", "same version"]);
