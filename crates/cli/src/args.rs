@@ -19,9 +19,9 @@ use std::time::Duration;
     name = "copriv",
     version,
     after_long_help = "Start here:\n  \
-        copriv demo                          a handwritten digit, recognised in private, layer by layer\n  \
-        copriv plan zoo:resnet18-cifar100    what an inference would put on the wire\n  \
-        copriv plan zoo:resnet18-cifar100 --compare    under each suite of protocols\n\n\
+        copriv demo                                  a handwritten digit, recognised in private\n  \
+        copriv plan zoo:resnet18-cifar100            what an inference would put on the wire\n  \
+        copriv plan zoo:resnet18-cifar100 --compare  the same under each suite of protocols\n\n\
         Two machines:\n  \
         copriv serve zoo:digits --listen 0.0.0.0:7878            on one\n  \
         copriv infer --server HOST:7878 --input digit.png        on the other\n\n\

@@ -80,7 +80,7 @@ pub struct KindCost {
     pub latency: Vec<Latency>,
 }
 
-/// Seconds that a link takes at least for the bytes and delays, computation aside.
+/// Estimated seconds that a link takes for the bytes and delays, computation aside.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Latency {
     /// The link's name.

@@ -123,7 +123,7 @@ impl Producer for Winograd {
         let who = match self.stream(Role::P1).0.len() {
             0 => "activations choose".into(),
             n if n == all => "weights choose".into(),
-            n => format!("weights choose at {n} of {all} positions"),
+            n => format!("weights choose at {n} of {all}"),
         };
         format!("F({rows}×{cols}, {}×{}{stride}), {who}", kernel.0, kernel.1)
     }

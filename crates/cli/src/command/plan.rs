@@ -115,7 +115,7 @@ fn show_comparison(comparison: &Comparison) -> Result<(), Error> {
     ))?;
     output::line("bytes and rounds")?;
     output::line(comparison.costs())?;
-    output::line("\nleast time on the link")?;
+    output::line("\nestimated time on the link")?;
     output::line(comparison.seconds())?;
     output::line("\ntotals")?;
     output::line(comparison.totals())?;
