@@ -72,7 +72,7 @@ fn architecture(data: &[u8]) -> bool {
 
 fn offer(data: &[u8]) -> bool {
     let Ok(Offer { settings, architecture }) = Offer::from_bytes(data) else { return false };
-    let plan = Plan::new(&architecture, suite, reveal).expect("a valid network can be planned");
+    let plan = Plan::new(&architecture, &settings).expect("a valid network can be planned");
     assert!(plan.total.online.bytes() > 0);
     true
 }
