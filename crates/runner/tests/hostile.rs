@@ -38,6 +38,33 @@ fn an_architecture_that_would_exhaust_the_memory_is_refused() {
     }
 }
 
+/// As many convolutions of the same input as there may be, no two of the same padding.
+fn many(kernel: [usize; 2], stride: [usize; 2]) -> Architecture {
+    let input = Shape::new(1, 250, 250);
+    let mut layers = vec![layer("input", LayerOp::Input, None, input, 12)];
+    for i in 0..4000 {
+        let window = Window { kernel, stride, padding: [i % 60, i / 60, kernel[0], kernel[1]] };
+        let conv =
+            ConvGeometry { window, groups: 1, in_channels: 1, out_channels: 1, weight_bits: 13, headroom: 2 };
+        let shape = window.output_shape(input).expect("it fits");
+        layers.push(layer("conv", LayerOp::Conv(conv), Some(0), shape, 24));
+    }
+    Architecture { name: "many".into(), width: Width::of(41), frac_bits: 12, layers }
+}
+
+#[test]
+fn no_architecture_keeps_the_planner_busy() {
+    // The second has, for its tall kernel, transforms of gigabytes.
+    for (kernel, stride) in [([7, 7], [2, 2]), ([1 << 16, 1], [1 << 15, 1]), ([16, 16], [15, 15])] {
+        let architecture = many(kernel, stride);
+        for suite in [Suite::Copriv, Suite::Best] {
+            let start = std::time::Instant::now();
+            Plan::new(&architecture, &Settings::new(suite, Reveal::Logits)).unwrap();
+            assert!(start.elapsed().as_secs() < 30, "{suite}, {kernel:?}: {:?}", start.elapsed());
+        }
+    }
+}
+
 #[test]
 fn an_offer_is_quoted_without_control_characters() {
     let error = Offer::from_bytes(b"{\"\\u001b[2Jsuite\":\"x\"}").unwrap_err();
