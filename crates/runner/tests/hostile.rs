@@ -66,6 +66,54 @@ fn no_architecture_keeps_the_planner_busy() {
 }
 
 #[test]
+fn every_width_and_every_number_in_its_range_can_be_planned() {
+    for bits in 2..=64 {
+        let (last, high) = (bits - 1, i64::MAX >> (64 - bits));
+        let (map, square) = (Shape::new(2, 3, 3), Window::square(3, 1, 1));
+        let conv = |weight_bits, headroom| {
+            LayerOp::Conv(ConvGeometry {
+                window: square,
+                groups: 1,
+                in_channels: 2,
+                out_channels: 2,
+                weight_bits,
+                headroom,
+            })
+        };
+        let shifts = [1, last].map(|shift| (LayerOp::Truncate { shift }, last - shift));
+        let both = [1, last].map(|shift| (LayerOp::ReluTruncate { shift }, last - shift));
+        let pools = [0, last]
+            .map(|shift| (LayerOp::AvgPool { window: square, multiplier: high.max(1), shift }, last));
+        let clips =
+            [(LayerOp::Clip { low: -high - 1, high }, last), (LayerOp::Clip { low: 0, high: 0 }, last)];
+        let others = [(LayerOp::Relu, last), (LayerOp::MaxPool(square), last)];
+        let mut ops = [shifts, both, pools, clips, others].concat();
+        ops.extend([1, bits].into_iter().map(|weight_bits| (conv(weight_bits, 0), last)));
+        for (op, scale) in ops {
+            let layers = vec![
+                layer("input", LayerOp::Input, None, map, last),
+                layer("layer", op, Some(0), map, scale),
+            ];
+            plan_all(Architecture { name: "wide".into(), width: Width::of(bits), frac_bits: last, layers });
+        }
+        for (op, scale) in [(conv(bits, last), last), (LayerOp::Shift { bits: last }, last)] {
+            let layers =
+                vec![layer("input", LayerOp::Input, None, map, 0), layer("layer", op, Some(0), map, scale)];
+            plan_all(Architecture { name: "wide".into(), width: Width::of(bits), frac_bits: 0, layers });
+        }
+    }
+}
+
+fn plan_all(architecture: Architecture) {
+    for (suite, reveal) in
+        Suite::ALL.into_iter().flat_map(|s| [Reveal::Logits, Reveal::Label].map(|r| (s, r)))
+    {
+        let plan = Plan::new(&architecture, &Settings::new(suite, reveal));
+        assert!(plan.is_ok(), "{architecture:?}: {:?}", plan.err());
+    }
+}
+
+#[test]
 fn an_offer_is_quoted_without_control_characters() {
     let error = Offer::from_bytes(b"{\"\\u001b[2Jsuite\":\"x\"}").unwrap_err();
     assert!(!error.to_string().chars().any(char::is_control), "{error:?}");
