@@ -12,7 +12,7 @@ use copriv_ot::one_of_n::{OneOfNReceiver, OneOfNSender, Part};
 use copriv_ot::{RcotReceiver, RcotSender, base, chosen, cot, iknp, triple};
 use copriv_prg::Prg;
 use copriv_ring::{RingVec, Width};
-use copriv_runner::{Client, Model, Reveal, Server, Settings, Source, Suite};
+use copriv_runner::{Client, Model, Reveal, Server, Settings, Source, Stock, Store, Suite};
 use copriv_session::{Params, Session, agree, hello};
 use copriv_share::{Arithmetic, Boolean, open_to, reveal, share_input};
 use copriv_testkit::dealer;
@@ -46,6 +46,8 @@ pub const TARGETS: &[Target] = &[
     Target::party("nonlinear_p1", (P1, nonlinear), (P0, nonlinear)),
     Target::party("runner_server", (P0, server), (P1, client)),
     Target::party("runner_client", (P1, client), (P0, server)),
+    Target::party("runner_server_stored", (P0, server_stored), (P1, client_stored)),
+    Target::party("runner_client_stored", (P1, client_stored), (P0, server_stored)),
     Target::party("linear_weights_p0", (P0, linear_weights), (P1, linear_weights)),
     Target::party("linear_weights_p1", (P1, linear_weights), (P0, linear_weights)),
     Target::party("linear_activations_p0", (P0, linear_activations), (P1, linear_activations)),
@@ -237,10 +239,13 @@ fn nonlinear(c: Channel) -> Result<()> {
     Ok(())
 }
 
-fn server(c: Channel) -> Result<()> {
+fn model() -> Model {
     let lowered = copriv_ir::lower(&tiny(), OPTIONS).expect("the network is valid");
-    let model =
-        Model::new(&lowered, &Settings::new(Suite::Best, Reveal::Label)).expect("the network is valid");
+    Model::new(&lowered, &Settings::new(Suite::Best, Reveal::Label)).expect("the network is valid")
+}
+
+fn server(c: Channel) -> Result<()> {
+    let model = model();
     let mut server = Server::accept(c, prg(0), &model).map_err(error)?;
     server.serve(&mut |_| ()).map(drop).map_err(error)
 }
@@ -254,6 +259,35 @@ fn client(c: Channel) -> Result<()> {
         return Ok(());
     }
     client.infer(&RingVec::zeros(width, shape.len()), Source::OnTheFly, &mut |_| ()).map(drop).map_err(error)
+}
+
+/// A store of its own for a run, in memory where there is such a folder.
+fn with_store(run: impl FnOnce(&Store) -> Result<()>) -> Result<()> {
+    let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a folder");
+    run(&Store::open(&folder.path().join("store")).expect("a new store"))
+}
+
+fn server_stored(c: Channel) -> Result<()> {
+    with_store(|store| {
+        let model = model().with_stock(Stock { store: store.clone(), limit: 2 });
+        let mut server = Server::accept(c, prg(0), &model).map_err(error)?;
+        while server.serve(&mut |_| ()).map_err(error)?.is_some() {}
+        Ok(())
+    })
+}
+
+fn client_stored(c: Channel) -> Result<()> {
+    with_store(|store| {
+        let mut client = Client::connect(c, prg(1), None).map_err(error)?;
+        let architecture = &client.offer().architecture;
+        let (shape, width) = (architecture.input_shape(), architecture.width);
+        if shape.len() > 1 << 12 {
+            return Ok(());
+        }
+        client.preprocess(store, &mut |_| ()).map_err(error)?;
+        let input = RingVec::zeros(width, shape.len());
+        client.infer(&input, Source::StoreOrOnTheFly(store), &mut |_| ()).map(drop).map_err(error)
+    })
 }
 
 /// The runner's errors as those of a protocol.

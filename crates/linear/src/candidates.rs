@@ -11,8 +11,12 @@ use std::sync::Arc;
 /// Tile sizes that are tried together along a dimension: of each set the cover with the fewest products.
 pub type TileSizes<'a> = &'a [&'a [usize]];
 
-/// The tilings of a layer's two dimensions; none where the kernel is a single weight. Sizes for which there is no transform
-/// are left out.
+/// The most products of a tile along one dimension: those of 6 outputs of 11 taps at stride 4 are 31. Transforms are dense
+/// matrices, and a layer has a product at each pair of them.
+const MAX_PRODUCTS: usize = 32;
+
+/// The tilings of a layer's two dimensions; none where the kernel is a single weight. Sizes for which there is no transform,
+/// or one with more than [`MAX_PRODUCTS`], are left out.
 fn tilings(layer: &LinearLayer, sizes: TileSizes) -> Vec<Plan> {
     if layer.conv.kernel == (1, 1) {
         return Vec::new();
@@ -22,7 +26,14 @@ fn tilings(layer: &LinearLayer, sizes: TileSizes) -> Vec<Plan> {
         let tiling = |axis| Tiling::new(axis, sizes).ok();
         Some(Plan::new(tiling(rows)?, tiling(cols)?))
     };
-    sizes.iter().filter_map(plan).collect()
+    let small = |sizes: &&&[usize]| {
+        let outputs = sizes.iter().copied().max().unwrap_or(0);
+        [rows, cols].iter().all(|axis| {
+            let phases = axis.stride.min(axis.kernel);
+            phases * outputs + axis.kernel - phases <= MAX_PRODUCTS
+        })
+    };
+    sizes.iter().filter(small).filter_map(plan).collect()
 }
 
 /// The factors 2^h, as h, that the tilings of `sizes` leave, and 0; ascending.

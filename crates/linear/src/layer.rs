@@ -43,6 +43,7 @@ use copriv_session::Session;
 use copriv_share::Arithmetic;
 use copriv_wire::{Error, Result, Role, messages, pack, packed_bytes, unpack};
 use std::fmt;
+use zeroize::Zeroizing;
 
 messages! {
     /// x1 − r: P1's share of a layer's input under its mask.
@@ -215,10 +216,14 @@ impl LinearLayer {
 
 impl Prepared {
     /// Packed to the bit, for a store: the share, then at P1 the mask.
-    pub fn to_bytes(&self) -> Vec<u8> {
+    pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let bits = self.share.width().bits();
-        let mut bytes = pack(self.share.words(), bits);
-        bytes.extend(self.mask.iter().flat_map(|mask| pack(mask.words(), bits)));
+        let packed = |v: &RingVec| Zeroizing::new(pack(v.words(), bits));
+        let parts = [Some(&self.share), self.mask.as_ref()].map(|part| part.map(packed));
+        // Of the final length at once: growing would leave copies behind.
+        let length = parts.iter().flatten().map(|part| part.len()).sum();
+        let mut bytes = Zeroizing::new(Vec::with_capacity(length));
+        parts.iter().flatten().for_each(|part| bytes.extend_from_slice(part));
         bytes
     }
 

@@ -46,9 +46,9 @@ pub enum Source<'a> {
 
 /// The client's end of a session with a server.
 pub struct Client {
-    party: Party,
-    offer: Offer,
-    recorder: Option<Recorder>,
+    pub(crate) party: Party,
+    pub(crate) offer: Offer,
+    pub(crate) recorder: Option<Recorder>,
 }
 
 impl Client {
@@ -63,6 +63,7 @@ impl Client {
         hello(&mut channel)?;
         let offer = Offer::receive(&mut channel, insist)?;
         let program = Arc::new(Program::new(&offer.architecture, &offer.settings));
+        offer.agree(&mut channel, &program)?;
         let recorder = Recorder::started(start, channel.role(), before, &program);
         Ok(Self { party: Party::new(channel, prg, program, None), offer, recorder: Some(recorder) })
     }
@@ -105,6 +106,16 @@ impl Client {
             return Err(Error::Input { expected: shape.len(), got: input.len(), shape });
         }
         let input = Arithmetic::new(input.clone());
+        let result = self.infer_from(input, source, progress);
+        self.party.after(result)
+    }
+
+    fn infer_from(
+        &mut self,
+        input: Arithmetic,
+        source: Source<'_>,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Inference, Error> {
         match source {
             Source::OnTheFly => self.infer_now(input, progress),
             Source::Store(_) | Source::StoreOrOnTheFly(_) if !self.offer.settings.preprocesses() => {
@@ -145,7 +156,7 @@ impl Client {
         store: &Store,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Option<Inference>, Error> {
-        let label = self.offer.label(Role::P1, &[])?;
+        let label = self.offer.label(&self.party.program, Role::P1, &[])?;
         for id in store.entries(&label)? {
             let plan = self.plan(true)?;
             let mut recorder = self.recorder()?;
@@ -155,8 +166,8 @@ impl Client {
             if answer != Answered::Yes {
                 self.party.refused();
                 self.recorder = Some(recorder);
-                if answer == Answered::NoStore {
-                    return Err(Error::ServerHasNoStore);
+                if answer != Answered::Missing {
+                    return Err(answer.refusal(id));
                 }
                 // Another server's entry, or this one has lost it.
                 continue;
@@ -185,25 +196,35 @@ impl Client {
         if !self.offer.settings.preprocesses() {
             return Err(Error::NothingToPreprocess(self.offer.settings.suite));
         }
+        let result = self.preprocess_one(store, progress);
+        self.party.after(result)
+    }
+
+    fn preprocess_one(
+        &mut self,
+        store: &Store,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<(Plan, Report), Error> {
         let plan = self.plan_preprocessing()?;
         let mut recorder = self.recorder()?;
         let [low, high] = self.party.prg()?.block().words();
         let mut id = EntryId([0; 16]);
         id.0[..8].copy_from_slice(&low.to_le_bytes());
         id.0[8..].copy_from_slice(&high.to_le_bytes());
-        let mut entry = store.writer(id, &self.offer.label(Role::P1, &[])?)?;
+        let mut entry = store.writer(id, &self.offer.label(&self.party.program, Role::P1, &[])?)?;
         Asked::Preprocessing(id).send(self.party.channel()?)?;
         let answer = Answered::receive(self.party.channel()?)?;
         if answer != Answered::Yes {
             self.party.refused();
             self.recorder = Some(recorder);
-            return Err(if answer == Answered::Full { Error::ServerIsFull } else { Error::ServerHasNoStore });
+            return Err(answer.refusal(id));
         }
         self.party.begin(Job::Preprocessing, &mut recorder)?;
         self.party.preprocess(&mut recorder, progress, |index, material| material.put(index, &mut entry))?;
         // The server has its half: an entry of the client's alone would only be asked for in vain.
-        if Answered::receive(self.party.channel()?)? != Answered::Yes {
-            return Err(Error::ServerIsFull);
+        let answer = Answered::receive(self.party.channel()?)?;
+        if answer != Answered::Yes {
+            return Err(answer.refusal(id));
         }
         entry.commit()?;
         recorder.book(0, crate::Phase::Preprocessing, self.party.traffic());
@@ -211,7 +232,7 @@ impl Client {
     }
 
     /// A recorder of what comes now.
-    fn recorder(&mut self) -> Result<Recorder, Error> {
+    pub(crate) fn recorder(&mut self) -> Result<Recorder, Error> {
         let traffic = self.party.traffic();
         let fresh = || Recorder::new(Role::P1, traffic, &self.party.program);
         let mut recorder = self.recorder.take().unwrap_or_else(fresh);

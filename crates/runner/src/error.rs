@@ -73,3 +73,12 @@ pub enum Error {
     #[error("the operating system gives no randomness: {0}")]
     Entropy(getrandom::Error),
 }
+
+impl Error {
+    /// Whether both parties still know where they are: nothing was sent, or a question was answered with no.
+    pub(crate) fn leaves_session(&self) -> bool {
+        use copriv_store::Error::Exists;
+        matches!(self, Self::Input { .. } | Self::NothingToPreprocess(_) | Self::NoEntry)
+            || matches!(self, Self::ServerHasNoStore | Self::ServerIsFull | Self::Store(Exists { .. }))
+    }
+}

@@ -17,6 +17,9 @@ mod report;
 mod server;
 mod suite;
 
+#[cfg(test)]
+mod hostile;
+
 pub use client::{Client, Inference, Output, Source};
 pub use copriv_store::{Error as StoreError, Store};
 pub use entropy::entropy;

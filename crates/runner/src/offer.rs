@@ -1,6 +1,8 @@
+use crate::program::Program;
 use crate::{Error, Settings, Suite};
 use copriv_channel::{Channel, Cost};
 use copriv_ir::Architecture;
+use copriv_session::VERSION;
 use copriv_store::EntryId;
 use copriv_wire::{Role, messages};
 use serde::{Deserialize, Serialize};
@@ -85,12 +87,11 @@ impl Offer {
         Ok(bytes)
     }
 
-    /// Sends the offer (P0).
+    /// Sends the offer (P0); what both have made of it comes next ([`agree`](Self::agree)).
     pub(crate) fn send(&self, channel: &mut Channel) -> Result<(), Error> {
         let bytes = self.to_bytes()?;
         channel.send_bytes::<OfferLength>(&(bytes.len() as u64).to_le_bytes())?;
-        channel.send_bytes::<OfferBody>(&bytes)?;
-        Ok(copriv_session::agree(channel, "what the offer says", digest(&bytes))?)
+        Ok(channel.send_bytes::<OfferBody>(&bytes)?)
     }
 
     /// Receives and validates the offer (P1).
@@ -105,14 +106,27 @@ impl Offer {
         if let Some(expected) = insist.filter(|&suite| suite != offer.settings.suite) {
             return Err(Error::Suite { expected, got: offer.settings.suite });
         }
-        copriv_session::agree(channel, "what the offer says", digest(&bytes))?;
         Ok(offer)
     }
 
-    /// What entries of a store must be made for: this offer and, at the server, these weights.
-    pub(crate) fn label(&self, role: Role, weights: &[u8]) -> Result<Vec<u8>, Error> {
+    /// Sees that both parties mean the same: this offer, and the same program for it.
+    pub(crate) fn agree(&self, channel: &mut Channel, program: &Program) -> Result<(), Error> {
+        let what = "the offer and the protocols chosen for it";
+        Ok(copriv_session::agree(channel, what, self.digest(program)?)?)
+    }
+
+    /// Of everything that must be the same at both parties.
+    fn digest(&self, program: &Program) -> Result<[u8; 32], Error> {
+        let digest = Sha256::new().chain_update(b"copriv offer").chain_update(VERSION.to_le_bytes());
+        let bytes = Sha256::digest(self.to_bytes()?);
+        Ok(digest.chain_update(bytes).chain_update(program.digest()).finalize().into())
+    }
+
+    /// What entries of a store must be made for: this version of the wire protocol, this offer, this choice of protocols
+    /// and, at the server, these weights.
+    pub(crate) fn label(&self, program: &Program, role: Role, weights: &[u8]) -> Result<Vec<u8>, Error> {
         let label = Sha256::new().chain_update(b"copriv entry").chain_update([role.index() as u8]);
-        Ok(label.chain_update(digest(&self.to_bytes()?)).chain_update(weights).finalize().to_vec())
+        Ok(label.chain_update(self.digest(program)?).chain_update(weights).finalize().to_vec())
     }
 
     /// The cost of telling the offer.
@@ -121,10 +135,6 @@ impl Offer {
         let told = Cost::message(Role::P0, 8, 8) + Cost::message(Role::P0, length, 8);
         Ok(told + copriv_session::agree_cost())
     }
-}
-
-fn digest(bytes: &[u8]) -> [u8; 32] {
-    Sha256::new().chain_update(b"copriv offer").chain_update(bytes).finalize().into()
 }
 
 /// What a client asks for.
@@ -148,6 +158,8 @@ pub(crate) enum Answered {
     NoStore,
     /// It keeps as many entries as it may.
     Full,
+    /// It has an entry of this name already.
+    Exists,
 }
 
 const REQUEST: usize = 17;
@@ -197,6 +209,7 @@ impl Answered {
             Self::Missing => 1,
             Self::NoStore => 2,
             Self::Full => 3,
+            Self::Exists => 4,
         };
         Ok(channel.send_bytes::<Answer>(&[code])?)
     }
@@ -208,7 +221,18 @@ impl Answered {
             [1] => Ok(Self::Missing),
             [2] => Ok(Self::NoStore),
             [3] => Ok(Self::Full),
-            ref other => Err(copriv_wire::Error::peer("answer", "0 to 3", format!("{other:?}")).into()),
+            [4] => Ok(Self::Exists),
+            ref other => Err(copriv_wire::Error::peer("answer", "0 to 4", format!("{other:?}")).into()),
+        }
+    }
+
+    /// What a no means to who has asked about `id` (P1).
+    pub(crate) fn refusal(self, id: EntryId) -> Error {
+        match self {
+            Self::Yes | Self::Missing => Error::NoEntry,
+            Self::NoStore => Error::ServerHasNoStore,
+            Self::Full => Error::ServerIsFull,
+            Self::Exists => copriv_store::Error::Exists { id }.into(),
         }
     }
 

@@ -19,6 +19,7 @@ use copriv_share::Arithmetic;
 use copriv_store::{Taken, Writer};
 use copriv_wire::Role;
 use std::sync::Arc;
+use zeroize::Zeroize;
 
 /// A backend of each direction.
 type Backends = (Box<dyn RcotSender>, Box<dyn RcotReceiver>);
@@ -79,6 +80,15 @@ impl Party {
     pub(crate) fn plan(&self, job: Job) -> Result<Plan, Error> {
         let Self { fresh, ready, refusals, .. } = *self;
         Plan::of(&self.program, Situation { fresh, ready, refusals, job })
+    }
+
+    /// Ends the session if `result` is a failure that leaves the parties in the middle of something.
+    pub(crate) fn after<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
+        result.inspect_err(|e| {
+            if !e.leaves_session() {
+                (self.session, self.live) = (None, None);
+            }
+        })
     }
 
     /// A question was answered with no: it becomes part of what is done next.
@@ -228,17 +238,21 @@ fn make(
     }
     let mut drawn: Option<(SenderBatch, ReceiverBatch)> = None;
     if program.settings.stores_ots() {
+        let [all_sent, all_received] = ots(step, s.role());
         for counts in draws(&step.online) {
-            let [send, receive] = match s.role() {
-                Role::P0 => counts,
-                Role::P1 => [counts[1], counts[0]],
-            };
+            let [send, receive] = by_direction(counts, s.role());
             let Session { channel, rcot_sender, rcot_receiver, .. } = s;
             // The receivers of both directions speak first.
             let received = draw_receiver(channel, rcot_receiver.as_mut(), receive)?;
             let sent = draw_sender(channel, rcot_sender.as_mut(), send)?;
             match &mut drawn {
-                None => drawn = Some((sent, received)),
+                None => {
+                    let (mut sent, mut received) = (sent, received);
+                    // Growing would leave copies behind.
+                    in_place(&mut sent.q, all_sent);
+                    in_place(&mut received.t, all_received);
+                    drawn = Some((sent, received));
+                }
                 // Drawn one after the other, with nothing else between: one longer batch.
                 Some((all_sent, all_received)) => {
                     all_sent.q.extend_from_slice(&sent.q);
@@ -249,6 +263,29 @@ fn make(
         }
     }
     Ok(drawn.map_or(Material::Nothing, |(sent, received)| Material::Ots(sent, received)))
+}
+
+/// How many RCOTs a step draws, as sender and as receiver.
+fn ots(step: &Step, role: Role) -> [usize; 2] {
+    by_direction([Role::P0, Role::P1].map(|sender| step.online.rcots_from(sender) as usize), role)
+}
+
+/// With P0 and with P1 as sender, to: as sender and as receiver.
+fn by_direction([p0, p1]: [usize; 2], role: Role) -> [usize; 2] {
+    match role {
+        Role::P0 => [p0, p1],
+        Role::P1 => [p1, p0],
+    }
+}
+
+/// Moves `blocks` to where there is room for `all`, and erases where they were.
+fn in_place(blocks: &mut Vec<Block>, all: usize) {
+    if blocks.capacity() < all {
+        let mut roomy = Vec::with_capacity(all);
+        roomy.extend_from_slice(blocks);
+        std::mem::swap(blocks, &mut roomy);
+        roomy.zeroize();
+    }
 }
 
 /// The parts of an entry that step number `index` has.
@@ -283,6 +320,12 @@ impl Material {
             return Ok(Self::Nothing);
         }
         let sender = SenderBatch::from_bytes(&entry.part(first)?)?;
-        Ok(Self::Ots(sender, ReceiverBatch::from_bytes(&entry.part(second)?)?))
+        let receiver = ReceiverBatch::from_bytes(&entry.part(second)?)?;
+        let (expected, got) = (ots(step, role), [sender.q.len(), receiver.t.len()]);
+        if expected != got {
+            let [expected, got] = [expected, got].map(|count| format!("{count:?}"));
+            return Err(copriv_wire::Error::peer("stored OTs of a step", expected, got).into());
+        }
+        Ok(Self::Ots(sender, receiver))
     }
 }

@@ -72,6 +72,10 @@ impl<'a> Headroom<'a> {
         let LayerOp::Conv(geometry) = layer.op else { return 0 };
         let key = (ConvGeometry { headroom: 0, ..geometry }, [input.height, input.width]);
         let Self { width, settings, .. } = *self;
+        let more = geometry.window.area() > 1 && self.known.len() < MAX_SEARCHES;
+        if !more && !self.known.contains_key(&key) {
+            return 0;
+        }
         *self.known.entry(key).or_insert_with(|| cheapest_headroom(&key.0, input, width, settings))
     }
 }
@@ -105,18 +109,53 @@ fn cheapest_headroom(geometry: &ConvGeometry, input: Shape, width: Width, settin
 /// }
 /// ```
 pub fn producers(layer: &LinearLayer, weight_bits: u32, settings: &Settings) -> Vec<Arc<dyn Producer>> {
+    ways(layer, weight_bits, settings, tile_sizes(settings))
+}
+
+fn ways(
+    layer: &LinearLayer,
+    weight_bits: u32,
+    settings: &Settings,
+    sizes: TileSizes<'_>,
+) -> Vec<Arc<dyn Producer>> {
     let bits = layer.width.bits();
     let rcot = settings.live().rcot;
     match settings.suite {
         Suite::Cryptflow2 => vec![Arc::new(Direct::new(*layer, Roles::Halves { bits }))],
-        Suite::Copriv => candidates(layer, tile_sizes(settings), Precision::Full, rcot),
-        Suite::Best => candidates(layer, tile_sizes(settings), Precision::Narrow { weight_bits }, rcot),
+        Suite::Copriv => candidates(layer, sizes, Precision::Full, rcot),
+        Suite::Best => candidates(layer, sizes, Precision::Narrow { weight_bits }, rcot),
     }
 }
 
-/// The cheapest of [`producers`]; the first of them where several cost the same.
-pub(crate) fn producer(layer: &LinearLayer, weight_bits: u32, settings: &Settings) -> Arc<dyn Producer> {
-    let ways = producers(layer, weight_bits, settings);
+/// Geometries of kernels larger than a single weight that are searched for tilings: far more than a network has. Those after
+/// them run the direct product, so that no offer keeps a client busy.
+const MAX_SEARCHES: usize = 128;
+
+/// What was chosen for the linear layers so far.
+pub(crate) struct Choices<'a> {
+    pub(crate) settings: &'a Settings,
+    known: HashMap<(LinearLayer, u32), Arc<dyn Producer>>,
+    searches: usize,
+}
+
+impl<'a> Choices<'a> {
+    pub(crate) fn new(settings: &'a Settings) -> Self {
+        Self { settings, known: HashMap::new(), searches: 0 }
+    }
+
+    /// The cheapest of [`producers`]; the first of them where several cost the same.
+    pub(crate) fn producer(&mut self, layer: &LinearLayer, weight_bits: u32) -> Arc<dyn Producer> {
+        let Self { settings, known, searches } = self;
+        let choose = || {
+            let sizes = if *searches < MAX_SEARCHES { tile_sizes(settings) } else { &[] };
+            *searches += usize::from(layer.conv.kernel != (1, 1));
+            cheapest(layer, ways(layer, weight_bits, settings, sizes), settings)
+        };
+        known.entry((*layer, weight_bits)).or_insert_with(choose).clone()
+    }
+}
+
+fn cheapest(layer: &LinearLayer, ways: Vec<Arc<dyn Producer>>, settings: &Settings) -> Arc<dyn Producer> {
     let cheapest = ways.into_iter().min_by_key(|way| price(&way.cost(settings.live().rcot)));
     // There is always the direct product.
     cheapest.unwrap_or_else(|| Arc::new(Direct::new(*layer, Roles::Halves { bits: layer.width.bits() })))

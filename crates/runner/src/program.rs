@@ -1,6 +1,6 @@
 //! The steps of an inference: for each layer what runs and, beside it, what it costs.
 
-use crate::planner::{conv2d, draw_cost, producer, whole_price};
+use crate::planner::{Choices, conv2d, draw_cost, whole_price};
 use crate::{Error, Output, Reveal, Settings, Suite};
 use copriv_channel::Cost;
 use copriv_ir::{Architecture, Layer, LayerOp, LayerWeights, Shape, Window};
@@ -10,6 +10,7 @@ use copriv_ring::Width;
 use copriv_session::{Params, Session};
 use copriv_share::{Arithmetic, open_cost, open_to};
 use copriv_wire::Role;
+use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use zeroize::Zeroize;
 
@@ -84,9 +85,29 @@ impl Program {
         whats.extend((settings.reveal == Reveal::Label).then_some(What::Argmax));
         whats.push(What::Reveal(settings.reveal));
         let nonnegative = architecture.nonnegative();
-        let steps = whats.into_iter().map(|what| Step::choose(what, architecture, &nonnegative, settings));
-        let steps = steps.collect();
+        let mut choices = Choices::new(settings);
+        let steps = whats.into_iter();
+        let steps = steps.map(|what| Step::choose(what, architecture, &nonnegative, &mut choices)).collect();
         Self { architecture: architecture.clone(), settings: *settings, steps }
+    }
+
+    /// Of what runs and what it costs: parties whose programs differ, as those of two versions may, do not fit together.
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        let mut digest = Sha256::new().chain_update(b"copriv program");
+        for step in &self.steps {
+            let sign = matches!(step.sign, Sign::NonNegative);
+            let costs = [step.preprocessing, step.online].map(|cost| {
+                let of = |role| [cost.bytes_from(role), cost.rounds_of(role), cost.rcots_from(role)];
+                [of(Role::P0), of(Role::P1)]
+            });
+            for text in [self.op(step), &self.protocol(step)] {
+                digest.update((text.len() as u64).to_le_bytes());
+                digest.update(text);
+            }
+            digest.update([step.digit_bits as u8, u8::from(sign)]);
+            costs.iter().flatten().flatten().for_each(|figure| digest.update(figure.to_le_bytes()));
+        }
+        digest.finalize().into()
     }
 
     pub(crate) fn layer(&self, step: &Step) -> Option<&Layer> {
@@ -155,7 +176,13 @@ impl Program {
 
 impl Step {
     /// The cheapest way to do `what`.
-    fn choose(what: What, architecture: &Architecture, nonnegative: &[bool], settings: &Settings) -> Self {
+    fn choose(
+        what: What,
+        architecture: &Architecture,
+        nonnegative: &[bool],
+        choices: &mut Choices<'_>,
+    ) -> Self {
+        let settings = choices.settings;
         let params = settings.online();
         let (baseline, digit_bits) = (settings.suite == Suite::Cryptflow2, params.digit_bits);
         let (preprocessing, online) = (Cost::ZERO, Cost::ZERO);
@@ -166,7 +193,7 @@ impl Step {
                 step.sign = Sign::NonNegative;
             }
             if let Some((linear, weight_bits)) = linear_layer(architecture, layer) {
-                let producer = producer(&linear, weight_bits, settings);
+                let producer = choices.producer(&linear, weight_bits);
                 let made = producer.cost(settings.live().rcot);
                 (step.preprocessing, step.online) =
                     if baseline { (Cost::ZERO, made) } else { (made, online_cost(&linear)) };
@@ -174,7 +201,8 @@ impl Step {
                 return step;
             }
         }
-        let online = |digit_bits| step.nonlinear(architecture, &Params { digit_bits, ..params });
+        let windows = step.windows(architecture);
+        let online = |digit_bits| step.nonlinear(architecture, &Params { digit_bits, ..params }, &windows);
         let digits = if settings.suite == Suite::Best { 1..=MAX_DIGIT } else { digit_bits..=digit_bits };
         let priced = digits.map(|bits| (online(bits), bits));
         let cheapest = priced.min_by_key(|(cost, _)| whole_price(cost, settings));
@@ -192,25 +220,43 @@ impl Step {
         }
     }
 
-    /// The cost of a step that is no linear layer.
-    fn nonlinear(&self, architecture: &Architecture, params: &Params) -> Cost {
+    /// What a pool or the search for the largest output slides over.
+    fn windows(&self, architecture: &Architecture) -> Option<Windows> {
+        let layer = match self.what {
+            What::Layer(index) => &architecture.layers[index],
+            What::Argmax | What::Reveal(Reveal::Label) => {
+                return Some(Windows::rows(1, architecture.output_shape().len()));
+            }
+            What::Reveal(Reveal::Logits) => return None,
+        };
+        match layer.op {
+            LayerOp::MaxPool(window) => Some(windows(&window, architecture.layers[layer.inputs[0]].shape)),
+            _ => None,
+        }
+    }
+
+    /// The cost of a step that is no linear layer, with its [`windows`](Self::windows).
+    fn nonlinear(&self, architecture: &Architecture, params: &Params, windows: &Option<Windows>) -> Cost {
         let width = architecture.width;
         let outputs = architecture.output_shape().len();
-        let row = || Windows::rows(1, outputs);
+        let windows = |cost: &dyn Fn(&Windows) -> Cost| windows.as_ref().map_or(Cost::ZERO, cost);
         let layer = match self.what {
-            What::Argmax => return argmax::cost(params, &row(), width, argmax::index_width(&row())),
+            What::Argmax => {
+                return windows(&|row| argmax::cost(params, row, width, argmax::index_width(row)));
+            }
             What::Reveal(Reveal::Logits) => return open_cost(Role::P1, width, outputs),
-            What::Reveal(Reveal::Label) => return open_cost(Role::P1, argmax::index_width(&row()), 1),
+            What::Reveal(Reveal::Label) => {
+                return windows(&|row| open_cost(Role::P1, argmax::index_width(row), 1));
+            }
             What::Layer(index) => &architecture.layers[index],
         };
         let n = layer.shape.len();
-        let input = || layer.inputs.first().map_or(layer.shape, |&i| architecture.layers[i].shape);
         match layer.op {
             LayerOp::Truncate { shift } => truncate::cost_faithful(params, n, width, shift, self.sign),
             LayerOp::Relu => relu::cost(params, n, width),
             LayerOp::ReluTruncate { shift } => relu_truncate::cost(params, n, width, shift),
             LayerOp::Clip { .. } => clip::cost(params, n, width),
-            LayerOp::MaxPool(window) => maxpool::cost(params, &windows(&window, input()), width),
+            LayerOp::MaxPool(_) => windows(&|windows| maxpool::cost(params, windows, width)),
             LayerOp::AvgPool { shift, .. } => avgpool::cost(params, n, width, shift, self.sign),
             LayerOp::Conv(_)
             | LayerOp::Linear { .. }

@@ -12,17 +12,19 @@ use copriv_share::Arithmetic;
 use copriv_store::{EntryId, Store};
 use copriv_wire::Role;
 use sha2::{Digest, Sha256};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a server serves: a network with its weights, the protocols and what is revealed.
 #[derive(Clone)]
 pub struct Model {
-    offer: Offer,
-    program: Arc<Program>,
+    pub(crate) offer: Offer,
+    pub(crate) program: Arc<Program>,
     secrets: Arc<Vec<Option<LayerSecrets>>>,
     /// What entries of a store are made for.
-    label: Vec<u8>,
-    stock: Option<Stock>,
+    pub(crate) label: Vec<u8>,
+    pub(crate) stock: Option<Stock>,
+    /// Entries that sessions are making now.
+    making: Arc<Mutex<usize>>,
 }
 
 /// Where a server keeps preprocessed entries.
@@ -48,19 +50,40 @@ impl Model {
         let secrets = Arc::new(secrets.collect());
         let program = Arc::new(Program::new(&architecture, settings));
         let offer = Offer { settings: *settings, architecture };
-        let label = offer.label(Role::P0, &digest(&weights))?;
-        Ok(Self { offer, program, secrets, label, stock: None })
+        let label = offer.label(&program, Role::P0, &digest(&weights))?;
+        Ok(Self { offer, program, secrets, label, stock: None, making: Arc::default() })
     }
 
     /// The same, with a place to keep preprocessed entries.
     #[must_use]
     pub fn with_stock(self, stock: Stock) -> Self {
-        Self { stock: Some(stock), ..self }
+        Self { stock: Some(stock), making: Arc::default(), ..self }
     }
 
     /// What a client is told.
     pub fn offer(&self) -> &Offer {
         &self.offer
+    }
+}
+
+/// The right to make one more entry, until it is dropped.
+struct Place(Arc<Mutex<usize>>);
+
+impl Place {
+    /// None where entries and those that other sessions are making are as many as may be.
+    fn take(stock: &Stock, model: &Model) -> Result<Option<Self>, Error> {
+        let mut making = model.making.lock().unwrap_or_else(PoisonError::into_inner);
+        if stock.store.entries(&model.label)?.len().saturating_add(*making) >= stock.limit {
+            return Ok(None);
+        }
+        *making += 1;
+        Ok(Some(Self(model.making.clone())))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
     }
 }
 
@@ -87,7 +110,7 @@ pub enum Served {
 
 /// The server's end of a session with one client.
 pub struct Server {
-    party: Party,
+    pub(crate) party: Party,
     model: Model,
     /// Of what comes next.
     recorder: Recorder,
@@ -102,6 +125,7 @@ impl Server {
         let mut recorder = Recorder::new(channel.role(), channel.traffic(), &model.program);
         hello(&mut channel)?;
         model.offer.send(&mut channel)?;
+        model.offer.agree(&mut channel, &model.program)?;
         recorder.pause();
         let party = Party::new(channel, prg, model.program.clone(), Some(model.secrets.clone()));
         Ok(Self { party, model: model.clone(), recorder })
@@ -112,6 +136,11 @@ impl Server {
     /// # Errors
     /// When the connection, the client or the store fails.
     pub fn serve(&mut self, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Option<Served>, Error> {
+        let result = self.serve_next(progress);
+        self.party.after(result)
+    }
+
+    fn serve_next(&mut self, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Option<Served>, Error> {
         loop {
             let Some(asked) = Asked::receive(self.party.channel()?)? else { return Ok(None) };
             self.recorder.resume();
@@ -168,20 +197,27 @@ impl Server {
         id: EntryId,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Option<Report>, Error> {
-        let Some(Stock { store, limit }) = self.stock() else { return self.refuse(Answered::NoStore) };
-        if store.entries(&self.model.label)?.len() >= limit {
-            return self.refuse(Answered::Full);
-        }
-        let mut entry = store.writer(id, &self.model.label)?;
+        let Some(stock) = self.stock() else { return self.refuse(Answered::NoStore) };
+        let Some(_place) = Place::take(&stock, &self.model)? else { return self.refuse(Answered::Full) };
+        let mut entry = match stock.store.writer(id, &self.model.label) {
+            Ok(entry) => entry,
+            Err(copriv_store::Error::Exists { .. }) => return self.refuse(Answered::Exists),
+            Err(e) => return Err(e.into()),
+        };
         Answered::Yes.send(self.party.channel()?)?;
         let mut recorder = self.take_recorder();
         self.party.begin(Job::Preprocessing, &mut recorder)?;
         self.party.preprocess(&mut recorder, progress, |index, material| material.put(index, &mut entry))?;
-        entry.commit()?;
-        Answered::Yes.send(self.party.channel()?)?;
+        let answer = match entry.commit() {
+            Ok(()) => Answered::Yes,
+            // Another session was quicker.
+            Err(copriv_store::Error::Exists { .. }) => Answered::Exists,
+            Err(e) => return Err(e.into()),
+        };
+        answer.send(self.party.channel()?)?;
         recorder.book(0, crate::Phase::Preprocessing, self.party.traffic());
         self.recorder = Recorder::new(Role::P0, self.party.traffic(), &self.model.program);
-        Ok(Some(recorder.finish()))
+        Ok((answer == Answered::Yes).then(|| recorder.finish()))
     }
 
     fn infer(

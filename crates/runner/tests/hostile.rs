@@ -38,6 +38,81 @@ fn an_architecture_that_would_exhaust_the_memory_is_refused() {
     }
 }
 
+/// As many convolutions of the same input as there may be, no two of the same padding.
+fn many(kernel: [usize; 2], stride: [usize; 2]) -> Architecture {
+    let input = Shape::new(1, 250, 250);
+    let mut layers = vec![layer("input", LayerOp::Input, None, input, 12)];
+    for i in 0..4000 {
+        let window = Window { kernel, stride, padding: [i % 60, i / 60, kernel[0], kernel[1]] };
+        let conv =
+            ConvGeometry { window, groups: 1, in_channels: 1, out_channels: 1, weight_bits: 13, headroom: 2 };
+        let shape = window.output_shape(input).expect("it fits");
+        layers.push(layer("conv", LayerOp::Conv(conv), Some(0), shape, 24));
+    }
+    Architecture { name: "many".into(), width: Width::of(41), frac_bits: 12, layers }
+}
+
+#[test]
+fn no_architecture_keeps_the_planner_busy() {
+    // The second has, for its tall kernel, transforms of gigabytes.
+    for (kernel, stride) in [([7, 7], [2, 2]), ([1 << 16, 1], [1 << 15, 1]), ([16, 16], [15, 15])] {
+        let architecture = many(kernel, stride);
+        for suite in [Suite::Copriv, Suite::Best] {
+            let start = std::time::Instant::now();
+            Plan::new(&architecture, &Settings::new(suite, Reveal::Logits)).unwrap();
+            assert!(start.elapsed().as_secs() < 30, "{suite}, {kernel:?}: {:?}", start.elapsed());
+        }
+    }
+}
+
+#[test]
+fn every_width_and_every_number_in_its_range_can_be_planned() {
+    for bits in 2..=64 {
+        let (last, high) = (bits - 1, i64::MAX >> (64 - bits));
+        let (map, square) = (Shape::new(2, 3, 3), Window::square(3, 1, 1));
+        let conv = |weight_bits, headroom| {
+            LayerOp::Conv(ConvGeometry {
+                window: square,
+                groups: 1,
+                in_channels: 2,
+                out_channels: 2,
+                weight_bits,
+                headroom,
+            })
+        };
+        let shifts = [1, last].map(|shift| (LayerOp::Truncate { shift }, last - shift));
+        let both = [1, last].map(|shift| (LayerOp::ReluTruncate { shift }, last - shift));
+        let pools = [0, last]
+            .map(|shift| (LayerOp::AvgPool { window: square, multiplier: high.max(1), shift }, last));
+        let clips =
+            [(LayerOp::Clip { low: -high - 1, high }, last), (LayerOp::Clip { low: 0, high: 0 }, last)];
+        let others = [(LayerOp::Relu, last), (LayerOp::MaxPool(square), last)];
+        let mut ops = [shifts, both, pools, clips, others].concat();
+        ops.extend([1, bits].into_iter().map(|weight_bits| (conv(weight_bits, 0), last)));
+        for (op, scale) in ops {
+            let layers = vec![
+                layer("input", LayerOp::Input, None, map, last),
+                layer("layer", op, Some(0), map, scale),
+            ];
+            plan_all(Architecture { name: "wide".into(), width: Width::of(bits), frac_bits: last, layers });
+        }
+        for (op, scale) in [(conv(bits, last), last), (LayerOp::Shift { bits: last }, last)] {
+            let layers =
+                vec![layer("input", LayerOp::Input, None, map, 0), layer("layer", op, Some(0), map, scale)];
+            plan_all(Architecture { name: "wide".into(), width: Width::of(bits), frac_bits: 0, layers });
+        }
+    }
+}
+
+fn plan_all(architecture: Architecture) {
+    for (suite, reveal) in
+        Suite::ALL.into_iter().flat_map(|s| [Reveal::Logits, Reveal::Label].map(|r| (s, r)))
+    {
+        let plan = Plan::new(&architecture, &Settings::new(suite, reveal));
+        assert!(plan.is_ok(), "{architecture:?}: {:?}", plan.err());
+    }
+}
+
 #[test]
 fn an_offer_is_quoted_without_control_characters() {
     let error = Offer::from_bytes(b"{\"\\u001b[2Jsuite\":\"x\"}").unwrap_err();
