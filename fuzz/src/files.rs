@@ -16,7 +16,7 @@ pub const TARGETS: &[Target] = &[
     Target::parser("runner_offer", offer, || {
         let architecture = lower(&tiny(), OPTIONS).expect("the network is valid").architecture;
         let settings = Settings::new(Suite::default(), Reveal::Label);
-        let offer = Offer { settings, architecture };
+        let offer = Offer { settings, architecture, store: None };
         vec![serde_json::to_vec(&offer).expect("it has a JSON form")]
     }),
     Target::parser("onnx", model, || vec![onnx::write(&tiny())]),
@@ -71,7 +71,7 @@ fn architecture(data: &[u8]) -> bool {
 }
 
 fn offer(data: &[u8]) -> bool {
-    let Ok(Offer { settings, architecture }) = Offer::from_bytes(data) else { return false };
+    let Ok(Offer { settings, architecture, .. }) = Offer::from_bytes(data) else { return false };
     let plan = Plan::new(&architecture, &settings).expect("a valid network can be planned");
     assert!(plan.total.online.bytes() > 0);
     true

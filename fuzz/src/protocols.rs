@@ -269,7 +269,9 @@ fn with_store(run: impl FnOnce(&Store) -> Result<()>) -> Result<()> {
 
 fn server_stored(c: Channel) -> Result<()> {
     with_store(|store| {
-        let model = model().with_stock(Stock { store: store.clone(), limit: 2 });
+        let model = model()
+            .with_stock(Stock::new(store.clone(), 2).expect("the store is sound"))
+            .expect("a short offer");
         let mut server = Server::accept(c, prg(0), &model).map_err(error)?;
         while server.serve(&mut |_| ()).map_err(error)?.is_some() {}
         Ok(())

@@ -1,15 +1,16 @@
-use crate::offer::{Answered, Asked};
+use crate::offer::{Answered, Asked, tell_kept};
 use crate::party::{Material, Party};
 use crate::plan::Job;
 use crate::program::Program;
 use crate::report::Recorder;
+use crate::server::random_id;
 use crate::{Error, Offer, Plan, Progress, Report, Suite};
 use copriv_channel::Channel;
 use copriv_prg::Prg;
 use copriv_ring::RingVec;
 use copriv_session::hello;
 use copriv_share::Arithmetic;
-use copriv_store::{EntryId, Store};
+use copriv_store::Store;
 use copriv_wire::Role;
 use std::sync::Arc;
 
@@ -65,7 +66,9 @@ impl Client {
         let program = Arc::new(Program::new(&offer.architecture, &offer.settings));
         offer.agree(&mut channel, &program)?;
         let recorder = Recorder::started(start, channel.role(), before, &program);
-        Ok(Self { party: Party::new(channel, prg, program, None), offer, recorder: Some(recorder) })
+        let mut party = Party::new(channel, prg, program, None);
+        party.store = offer.store.as_deref().map(str::parse).transpose()?;
+        Ok(Self { party, offer, recorder: Some(recorder) })
     }
 
     /// What the server has told.
@@ -121,6 +124,7 @@ impl Client {
             Source::Store(_) | Source::StoreOrOnTheFly(_) if !self.offer.settings.preprocesses() => {
                 Err(Error::NothingToPreprocess(self.offer.settings.suite))
             }
+            Source::Store(_) if self.offer.store.is_none() => Err(Error::ServerHasNoStore),
             Source::Store(store) => self.infer_stored(input, store, progress)?.ok_or(Error::NoEntry),
             Source::StoreOrOnTheFly(store) => match self.infer_stored(input.clone(), store, progress)? {
                 Some(done) => Ok(done),
@@ -138,14 +142,7 @@ impl Client {
         let mut recorder = self.recorder()?;
         Asked::Inference.send(self.party.channel()?)?;
         self.party.begin(Job::Inference, &mut recorder)?;
-        let mut made: Vec<Material> = Vec::new();
-        self.party.preprocess(&mut recorder, progress, |_, material| {
-            made.push(material);
-            Ok(())
-        })?;
-        let mut made = made.into_iter();
-        let next = |_| Ok(made.next().unwrap_or(Material::Nothing));
-        let (output, report) = self.party.infer(input, recorder, progress, next)?;
+        let (output, report) = self.party.infer(input, recorder, progress, None)?;
         Inference::new(output, plan, report)
     }
 
@@ -158,6 +155,8 @@ impl Client {
     ) -> Result<Option<Inference>, Error> {
         let label = self.offer.label(&self.party.program, Role::P1, &[])?;
         for id in store.entries(&label)? {
+            // Another thread's client may be asking for it.
+            let Some(_claim) = store.claim(id) else { continue };
             let plan = self.plan(true)?;
             let mut recorder = self.recorder()?;
             let channel = self.party.channel()?;
@@ -166,18 +165,20 @@ impl Client {
             if answer != Answered::Yes {
                 self.party.refused();
                 self.recorder = Some(recorder);
-                if answer != Answered::Missing {
-                    return Err(answer.refusal(id));
+                match answer {
+                    // The label names the server's store: without its half this one is good for nothing.
+                    Answered::Missing => store.discard(id).map(drop)?,
+                    Answered::Other => {}
+                    _ => return Err(answer.refusal(id)),
                 }
-                // Another server's entry, or this one has lost it.
                 continue;
             }
             // Gone from the disk before anything of it goes out.
             let entry = store.take(id, &label)?;
             self.party.begin(Job::Stored, &mut recorder)?;
             let program = self.party.program.clone();
-            let part = |index| Material::get(&program, Role::P1, index, &entry);
-            let (output, report) = self.party.infer(input, recorder, progress, part)?;
+            let mut part = |index| Material::get(&program, Role::P1, index, &entry);
+            let (output, report) = self.party.infer(input, recorder, progress, Some(&mut part))?;
             entry.finish()?;
             return Inference::new(output, plan, report).map(Some);
         }
@@ -196,6 +197,9 @@ impl Client {
         if !self.offer.settings.preprocesses() {
             return Err(Error::NothingToPreprocess(self.offer.settings.suite));
         }
+        if self.offer.store.is_none() {
+            return Err(Error::ServerHasNoStore);
+        }
         let result = self.preprocess_one(store, progress);
         self.party.after(result)
     }
@@ -207,10 +211,7 @@ impl Client {
     ) -> Result<(Plan, Report), Error> {
         let plan = self.plan_preprocessing()?;
         let mut recorder = self.recorder()?;
-        let [low, high] = self.party.prg()?.block().words();
-        let mut id = EntryId([0; 16]);
-        id.0[..8].copy_from_slice(&low.to_le_bytes());
-        id.0[8..].copy_from_slice(&high.to_le_bytes());
+        let id = random_id(self.party.prg()?);
         let mut entry = store.writer(id, &self.offer.label(&self.party.program, Role::P1, &[])?)?;
         Asked::Preprocessing(id).send(self.party.channel()?)?;
         let answer = Answered::receive(self.party.channel()?)?;
@@ -221,12 +222,14 @@ impl Client {
         }
         self.party.begin(Job::Preprocessing, &mut recorder)?;
         self.party.preprocess(&mut recorder, progress, |index, material| material.put(index, &mut entry))?;
-        // The server has its half: an entry of the client's alone would only be asked for in vain.
+        // First the client: a half of its own alone is found out when it is asked for, and discarded.
+        entry.commit()?;
+        tell_kept(self.party.channel()?)?;
         let answer = Answered::receive(self.party.channel()?)?;
         if answer != Answered::Yes {
+            store.discard(id)?;
             return Err(answer.refusal(id));
         }
-        entry.commit()?;
         recorder.book(0, crate::Phase::Preprocessing, self.party.traffic());
         Ok((plan, recorder.finish()))
     }

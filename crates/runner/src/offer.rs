@@ -19,6 +19,8 @@ messages! {
     Request: Bytes = 0x0503;
     /// Whether the server has what is asked for.
     Answer: Bytes = 0x0504;
+    /// The client has its half of an entry on its disk.
+    Kept: Bytes = 0x0505;
 }
 
 /// The longest offer a client accepts: far above any network's, far below what hurts.
@@ -63,6 +65,8 @@ pub struct Offer {
     pub settings: Settings,
     /// The network that they run, without its weights: what the suite's graph passes have made of the original.
     pub architecture: Architecture,
+    /// The store in which the server keeps entries, by its identity; none where it keeps none.
+    pub store: Option<String>,
 }
 
 impl Offer {
@@ -76,6 +80,9 @@ impl Offer {
             Error::Offer(e.to_string().chars().filter(|c| !c.is_control()).take(200).collect())
         })?;
         offer.architecture.validate()?;
+        if let Some(store) = &offer.store {
+            store.parse::<EntryId>()?;
+        }
         Ok(offer)
     }
 
@@ -148,12 +155,34 @@ pub(crate) enum Asked {
     Preprocessing(EntryId),
 }
 
+/// Tells the server that this half is kept (P1).
+pub(crate) fn tell_kept(channel: &mut Channel) -> Result<(), Error> {
+    Ok(channel.send_bytes::<Kept>(&[1])?)
+}
+
+/// Waits until the client's half is kept (P0).
+pub(crate) fn hear_kept(channel: &mut Channel) -> Result<(), Error> {
+    match channel.recv_bytes::<Kept>(1)?[..] {
+        [1] => Ok(()),
+        ref other => {
+            Err(copriv_wire::Error::peer("word that an entry is kept", 1, format!("{other:?}")).into())
+        }
+    }
+}
+
+/// The cost of that.
+pub(crate) fn kept_cost() -> Cost {
+    Cost::message(Role::P1, 1, 8)
+}
+
 /// Whether a server can do what is asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Answered {
     Yes,
-    /// It has no such entry.
+    /// It has no such entry, nor will have.
     Missing,
+    /// Its entry is of another network or other weights.
+    Other,
     /// It has no store.
     NoStore,
     /// It keeps as many entries as it may.
@@ -210,6 +239,7 @@ impl Answered {
             Self::NoStore => 2,
             Self::Full => 3,
             Self::Exists => 4,
+            Self::Other => 5,
         };
         Ok(channel.send_bytes::<Answer>(&[code])?)
     }
@@ -222,14 +252,15 @@ impl Answered {
             [2] => Ok(Self::NoStore),
             [3] => Ok(Self::Full),
             [4] => Ok(Self::Exists),
-            ref other => Err(copriv_wire::Error::peer("answer", "0 to 4", format!("{other:?}")).into()),
+            [5] => Ok(Self::Other),
+            ref other => Err(copriv_wire::Error::peer("answer", "0 to 5", format!("{other:?}")).into()),
         }
     }
 
     /// What a no means to who has asked about `id` (P1).
     pub(crate) fn refusal(self, id: EntryId) -> Error {
         match self {
-            Self::Yes | Self::Missing => Error::NoEntry,
+            Self::Yes | Self::Missing | Self::Other => Error::NoEntry,
             Self::NoStore => Error::ServerHasNoStore,
             Self::Full => Error::ServerIsFull,
             Self::Exists => copriv_store::Error::Exists { id }.into(),

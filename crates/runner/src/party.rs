@@ -16,7 +16,7 @@ use copriv_ot::{RcotReceiver, RcotSender};
 use copriv_prg::Prg;
 use copriv_session::Session;
 use copriv_share::Arithmetic;
-use copriv_store::{Taken, Writer};
+use copriv_store::{EntryId, Taken, Writer};
 use copriv_wire::Role;
 use std::sync::Arc;
 use zeroize::Zeroize;
@@ -30,6 +30,8 @@ pub(crate) struct Party {
     session: Option<Session>,
     /// The backends that OTs are drawn from, where those of the session are stored ones.
     live: Option<Backends>,
+    /// The server's store, as the client has been told.
+    pub(crate) store: Option<EntryId>,
     /// Whether OTs are set up.
     ready: bool,
     /// Whether this is the first thing done in this session.
@@ -57,7 +59,16 @@ impl Party {
     ) -> Self {
         let none = (OneOfNSender::Rcot, OneOfNReceiver::Rcot);
         let session = Session::from_parts(channel, prg, program.settings.online(), no_ots(), none);
-        Self { session: Some(session), live: None, ready: false, fresh: true, refusals: 0, program, secrets }
+        Self {
+            session: Some(session),
+            live: None,
+            store: None,
+            ready: false,
+            fresh: true,
+            refusals: 0,
+            program,
+            secrets,
+        }
     }
 
     fn session(&mut self) -> Result<&mut Session, Error> {
@@ -78,8 +89,8 @@ impl Party {
 
     /// The plan of what is done next.
     pub(crate) fn plan(&self, job: Job) -> Result<Plan, Error> {
-        let Self { fresh, ready, refusals, .. } = *self;
-        Plan::of(&self.program, Situation { fresh, ready, refusals, job })
+        let Self { store, fresh, ready, refusals, .. } = *self;
+        Plan::of(&self.program, Situation { store, fresh, ready, refusals, job })
     }
 
     /// Ends the session if `result` is a failure that leaves the parties in the middle of something.
@@ -114,7 +125,7 @@ impl Party {
         Ok(())
     }
 
-    /// Makes the material of one inference, step by step.
+    /// Makes the material of one inference for later, step by step.
     pub(crate) fn preprocess(
         &mut self,
         recorder: &mut Recorder,
@@ -125,37 +136,43 @@ impl Party {
         if !program.settings.preprocesses() {
             return Ok(());
         }
-        let live = self.live.take();
-        let s = self.session.as_mut().ok_or(Error::Over)?;
-        let stored = live.map(|live| swap(s, live));
-        s.params = program.settings.live();
         let mut row = 0;
         for (index, step) in program.steps.iter().enumerate() {
-            tell(progress, Phase::Preprocessing, &program, index, s.channel.traffic());
-            let secrets = self.secrets.as_deref().and_then(|all| all.get(step.index()?)?.as_ref());
-            let material = make(s, &program, step, secrets)?;
+            tell(progress, Phase::Preprocessing, &program, index, self.traffic());
+            let material = self.make(step)?;
             if !program.is_free(step) {
                 row += 1;
-                recorder.book(row, Phase::Preprocessing, s.channel.traffic());
+                recorder.book(row, Phase::Preprocessing, self.traffic());
             }
             keep(index, material)?;
         }
-        s.params = program.settings.online();
-        self.live = stored.map(|stored| swap(s, stored));
         Ok(())
     }
 
-    /// Runs all steps on this party's share of the input. The output is there at the client alone.
+    /// The material of one step.
+    fn make(&mut self, step: &Step) -> Result<Material, Error> {
+        let live = self.live.take();
+        let s = self.session.as_mut().ok_or(Error::Over)?;
+        let stored = live.map(|live| swap(s, live));
+        s.params = self.program.settings.live();
+        let secrets = self.secrets.as_deref().and_then(|all| all.get(step.index()?)?.as_ref());
+        let material = make(s, &self.program, step, secrets)?;
+        s.params = self.program.settings.online();
+        self.live = stored.map(|stored| swap(s, stored));
+        Ok(material)
+    }
+
+    /// Runs all steps on this party's share of the input. `material` gives what was made before; without it each step's is
+    /// made just before the step, so that no more of it is in memory. The output is there at the client alone.
     pub(crate) fn infer(
         &mut self,
         input: Arithmetic,
         mut recorder: Recorder,
         progress: &mut dyn FnMut(Progress<'_>),
-        mut material: impl FnMut(usize) -> Result<Material, Error>,
+        mut material: Option<&mut dyn FnMut(usize) -> Result<Material, Error>>,
     ) -> Result<(Option<Output>, Report), Error> {
         let program = self.program.clone();
         let architecture = &program.architecture;
-        let s = self.session.as_mut().ok_or(Error::Over)?;
         let last_use = architecture.last_use();
         let layers = architecture.layers.len();
         let last = [layers - 1];
@@ -163,8 +180,21 @@ impl Party {
         let mut output = None;
         let mut row = 0;
         for (index, step) in program.steps.iter().enumerate() {
-            tell(progress, Phase::Online, &program, index, s.channel.traffic());
-            let prepared = match material(index)? {
+            row += usize::from(!program.is_free(step));
+            tell(progress, Phase::Online, &program, index, self.traffic());
+            let material = match &mut material {
+                Some(material) => material(index)?,
+                None if program.settings.preprocesses() => {
+                    let made = self.make(step)?;
+                    if !program.is_free(step) {
+                        recorder.book(row, Phase::Preprocessing, self.traffic());
+                    }
+                    made
+                }
+                None => Material::Nothing,
+            };
+            let s = self.session.as_mut().ok_or(Error::Over)?;
+            let prepared = match material {
                 Material::Nothing => None,
                 Material::Layer(prepared) => Some(prepared),
                 Material::Ots(sender, receiver) => {
@@ -194,11 +224,10 @@ impl Party {
                 }
             }
             if !program.is_free(step) {
-                row += 1;
-                recorder.book(row, Phase::Online, s.channel.traffic());
+                recorder.book(row, Phase::Online, self.traffic());
             }
         }
-        tell(progress, Phase::Online, &program, program.steps.len(), s.channel.traffic());
+        tell(progress, Phase::Online, &program, program.steps.len(), self.traffic());
         Ok((output, recorder.finish()))
     }
 }

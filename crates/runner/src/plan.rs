@@ -1,8 +1,9 @@
-use crate::offer::{Answered, Asked};
+use crate::offer::{Answered, Asked, kept_cost};
 use crate::program::Program;
 use crate::{Error, LayerReport, Offer, Ot, Report, Settings, Suite};
 use copriv_channel::{Cost, Traffic};
 use copriv_ir::Architecture;
+use copriv_store::EntryId;
 use copriv_wire::Role;
 use serde::Serialize;
 use std::ops::Add;
@@ -120,6 +121,8 @@ pub struct Plan {
 /// What an inference finds when it begins.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Situation {
+    /// The server's store.
+    pub store: Option<EntryId>,
     /// Whether the parties have not greeted each other yet.
     pub fresh: bool,
     /// Whether OTs are set up.
@@ -141,24 +144,28 @@ pub(crate) enum Job {
 }
 
 impl Plan {
-    /// Plans the first inference of a session, preprocessed just before, set-up included. `architecture` is what the server
-    /// offers: [`planner::prepare_architecture`](crate::planner::prepare_architecture).
+    /// Plans the first inference of a session with a server that keeps no store, preprocessed step by step, set-up
+    /// included. `architecture` is what the server offers: [`planner::prepare_architecture`](crate::planner::prepare_architecture).
     ///
     /// # Errors
     /// When the architecture is not valid.
     pub fn new(architecture: &Architecture, settings: &Settings) -> Result<Self, Error> {
         architecture.validate()?;
         let program = Program::new(architecture, settings);
-        Self::of(&program, Situation { fresh: true, ready: false, refusals: 0, job: Job::Inference })
+        Self::of(
+            &program,
+            Situation { store: None, fresh: true, ready: false, refusals: 0, job: Job::Inference },
+        )
     }
 
     pub(crate) fn of(program: &Program, situation: Situation) -> Result<Self, Error> {
         let Program { architecture, settings, .. } = program;
         let Architecture { name, width, frac_bits, .. } = architecture;
-        let Situation { fresh, ready, refusals, job } = situation;
+        let Situation { store, fresh, ready, refusals, job } = situation;
         let mut setup = Cost::ZERO;
         if fresh {
-            let offer = Offer { settings: *settings, architecture: architecture.clone() };
+            let store = store.map(|id| id.to_string());
+            let offer = Offer { settings: *settings, architecture: architecture.clone(), store };
             setup = copriv_session::hello_cost() + offer.cost()?;
         }
         setup = setup + (Asked::cost() + Answered::cost()).repeat(refusals) + Asked::cost();
@@ -192,7 +199,7 @@ impl Plan {
         let mut all = setup;
         if settings.preprocesses() {
             (layers[0].preprocessing, layers[0].delays.preprocessing) = (before, setup.delays());
-            if job != Job::Stored {
+            if job == Job::Preprocessing {
                 for (row, step) in layers[1..].iter_mut().zip(program.rows()) {
                     let next = all + step.preprocessing;
                     row.preprocessing = PhaseCost::between(&all, &next);
@@ -201,7 +208,7 @@ impl Plan {
                 }
             }
             if job == Job::Preprocessing {
-                let next = all + Answered::cost();
+                let next = all + kept_cost() + Answered::cost();
                 layers[0].preprocessing = layers[0].preprocessing + PhaseCost::between(&all, &next);
                 all = next;
             }
@@ -210,6 +217,13 @@ impl Plan {
         }
         if job != Job::Preprocessing {
             for (row, step) in layers[1..].iter_mut().zip(program.rows()) {
+                if job == Job::Inference {
+                    // Made just before the step.
+                    let next = all + step.preprocessing;
+                    row.preprocessing = PhaseCost::between(&all, &next);
+                    row.delays.preprocessing = step.preprocessing.delays();
+                    all = next;
+                }
                 let next = all + step.online;
                 row.online = PhaseCost::between(&all, &next);
                 row.delays.online = step.online.delays();

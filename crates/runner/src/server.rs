@@ -1,9 +1,9 @@
-use crate::offer::{Answered, Asked};
+use crate::offer::{Answered, Asked, hear_kept};
 use crate::party::{Material, Party};
 use crate::plan::Job;
 use crate::program::{LayerSecrets, Program};
 use crate::report::Recorder;
-use crate::{Error, Offer, Progress, Report, Settings, planner};
+use crate::{Error, Offer, Progress, Report, Settings, entropy, planner};
 use copriv_channel::Channel;
 use copriv_ir::{Lowered, Weights};
 use copriv_prg::Prg;
@@ -20,6 +20,8 @@ pub struct Model {
     pub(crate) offer: Offer,
     pub(crate) program: Arc<Program>,
     secrets: Arc<Vec<Option<LayerSecrets>>>,
+    /// Of the weights.
+    digest: [u8; 32],
     /// What entries of a store are made for.
     pub(crate) label: Vec<u8>,
     pub(crate) stock: Option<Stock>,
@@ -30,10 +32,29 @@ pub struct Model {
 /// Where a server keeps preprocessed entries.
 #[derive(Clone, Debug)]
 pub struct Stock {
-    /// On disk.
-    pub store: Store,
-    /// No client can make it keep more entries of a network than that.
-    pub limit: usize,
+    pub(crate) store: Store,
+    limit: usize,
+    identity: EntryId,
+}
+
+impl Stock {
+    /// Keeps entries in `store`; no client can make it keep more than `limit` of a network.
+    ///
+    /// # Errors
+    /// When the store fails, or there is no randomness for its identity.
+    pub fn new(store: Store, limit: usize) -> Result<Self, Error> {
+        let identity = store.identity(random_id(&mut entropy()?))?;
+        Ok(Self { store, limit, identity })
+    }
+}
+
+/// A new entry's name.
+pub(crate) fn random_id(prg: &mut Prg) -> EntryId {
+    let [low, high] = prg.block().words();
+    let mut id = EntryId([0; 16]);
+    id.0[..8].copy_from_slice(&low.to_le_bytes());
+    id.0[8..].copy_from_slice(&high.to_le_bytes());
+    id
 }
 
 impl Model {
@@ -49,15 +70,20 @@ impl Model {
         let secrets = weights.layers.iter().map(|w| w.as_ref().map(|w| LayerSecrets::new(width, w)));
         let secrets = Arc::new(secrets.collect());
         let program = Arc::new(Program::new(&architecture, settings));
-        let offer = Offer { settings: *settings, architecture };
-        let label = offer.label(&program, Role::P0, &digest(&weights))?;
-        Ok(Self { offer, program, secrets, label, stock: None, making: Arc::default() })
+        let offer = Offer { settings: *settings, architecture, store: None };
+        let digest = digest(&weights);
+        let label = offer.label(&program, Role::P0, &digest)?;
+        Ok(Self { offer, program, secrets, digest, label, stock: None, making: Arc::default() })
     }
 
     /// The same, with a place to keep preprocessed entries.
-    #[must_use]
-    pub fn with_stock(self, stock: Stock) -> Self {
-        Self { stock: Some(stock), making: Arc::default(), ..self }
+    ///
+    /// # Errors
+    /// When the offer becomes too long.
+    pub fn with_stock(self, stock: Stock) -> Result<Self, Error> {
+        let offer = Offer { store: Some(stock.identity.to_string()), ..self.offer };
+        let label = offer.label(&self.program, Role::P0, &self.digest)?;
+        Ok(Self { offer, label, stock: Some(stock), making: Arc::default(), ..self })
     }
 
     /// What a client is told.
@@ -159,13 +185,7 @@ impl Server {
     fn infer_now(&mut self, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Report, Error> {
         let mut recorder = self.take_recorder();
         self.party.begin(Job::Inference, &mut recorder)?;
-        let mut made: Vec<Material> = Vec::new();
-        self.party.preprocess(&mut recorder, progress, |_, material| {
-            made.push(material);
-            Ok(())
-        })?;
-        let mut made = made.into_iter();
-        self.infer(recorder, progress, |_| Ok(made.next().unwrap_or(Material::Nothing)))
+        self.infer(recorder, progress, None)
     }
 
     fn infer_stored(
@@ -177,17 +197,19 @@ impl Server {
         // Gone from the disk before anything of it goes out.
         let entry = match store.take(id, &self.model.label) {
             Ok(entry) => entry,
-            Err(copriv_store::Error::Missing { .. } | copriv_store::Error::Mismatch { .. }) => {
-                return self.refuse(Answered::Missing);
-            }
+            Err(copriv_store::Error::Missing { .. }) => return self.refuse(Answered::Missing),
+            Err(copriv_store::Error::Mismatch { .. }) => return self.refuse(Answered::Other),
             Err(e) => return Err(e.into()),
         };
         Answered::Yes.send(self.party.channel()?)?;
         let mut recorder = self.take_recorder();
         self.party.begin(Job::Stored, &mut recorder)?;
         let program = self.model.program.clone();
-        let report =
-            self.infer(recorder, progress, |index| Material::get(&program, Role::P0, index, &entry))?;
+        let report = self.infer(
+            recorder,
+            progress,
+            Some(&mut |index| Material::get(&program, Role::P0, index, &entry)),
+        )?;
         entry.finish()?;
         Ok(Some(report))
     }
@@ -208,6 +230,8 @@ impl Server {
         let mut recorder = self.take_recorder();
         self.party.begin(Job::Preprocessing, &mut recorder)?;
         self.party.preprocess(&mut recorder, progress, |index, material| material.put(index, &mut entry))?;
+        // The client's half is there: this one will be asked for.
+        hear_kept(self.party.channel()?)?;
         let answer = match entry.commit() {
             Ok(()) => Answered::Yes,
             // Another session was quicker.
@@ -224,7 +248,7 @@ impl Server {
         &mut self,
         recorder: Recorder,
         progress: &mut dyn FnMut(Progress<'_>),
-        material: impl FnMut(usize) -> Result<Material, Error>,
+        material: Option<&mut dyn FnMut(usize) -> Result<Material, Error>>,
     ) -> Result<Report, Error> {
         let architecture = &self.model.offer.architecture;
         // The input is the client's alone: its share is all of it.

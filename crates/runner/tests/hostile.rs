@@ -31,7 +31,7 @@ fn an_architecture_that_would_exhaust_the_memory_is_refused() {
         let architecture = greedy(pool);
         let settings = Settings::new(Suite::Cryptflow2, Reveal::Label);
         assert!(Plan::new(&architecture, &settings).is_err());
-        let offer = Offer { settings, architecture };
+        let offer = Offer { settings, architecture, store: None };
         let bytes = serde_json::to_vec(&offer).unwrap();
         assert!(bytes.len() < 2000);
         assert!(matches!(Offer::from_bytes(&bytes), Err(Error::Architecture(_))));

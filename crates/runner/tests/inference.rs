@@ -111,7 +111,7 @@ fn check_suite(net: &Lowered, suite: Suite, reveal: Reveal, inputs: &[RingVec]) 
 fn check_stored(prepared: &Lowered, model: &Model, settings: &Settings, inputs: &[RingVec]) {
     let folder = tempfile::tempdir().unwrap();
     let [here, there] = ["client", "server"].map(|name| Store::open(&folder.path().join(name)).unwrap());
-    let model = model.clone().with_stock(Stock { store: there.clone(), limit: inputs.len() });
+    let model = model.clone().with_stock(Stock::new(there.clone(), inputs.len()).unwrap()).unwrap();
     let (served, made) = session(&model, settings.suite, |client| {
         let made: Vec<_> = inputs.iter().map(|_| client.preprocess(&here, &mut |_| ()).unwrap()).collect();
         assert!(matches!(client.preprocess(&here, &mut |_| ()), Err(Error::ServerIsFull)));

@@ -44,7 +44,7 @@ mod crash;
 
 pub use entry::{EntryId, Summary};
 pub use error::Error;
-pub use store::{MAX_LABEL, Store, Taken, Writer};
+pub use store::{Claim, MAX_LABEL, Store, Taken, Writer};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

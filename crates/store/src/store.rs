@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::fs::{DirBuilder, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use zeroize::Zeroizing;
 
 /// The longest label, in bytes.
@@ -46,6 +46,17 @@ struct Open {
     path: PathBuf,
     database: Database,
     next_slot: AtomicU64,
+    claims: Mutex<HashSet<u128>>,
+}
+
+/// The sole right of this process to ask about an entry, until it is dropped. Nothing of it is on the disk.
+#[derive(Debug)]
+pub struct Claim(Arc<Open>, u128);
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.0.claims.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.1);
+    }
 }
 
 /// What is written to disk, and when.
@@ -89,7 +100,8 @@ impl Store {
             .set_check_integrity_on_open(true)
             .create_with_backend(backend)
             .map_err(|e| Error::database(path, e.into()))?;
-        let open = Open { path: path.to_owned(), database, next_slot: AtomicU64::new(0) };
+        let open =
+            Open { path: path.to_owned(), database, next_slot: AtomicU64::new(0), claims: Mutex::default() };
         open.check_format()?;
         open.purge_leftovers()?;
         Ok(Self(Arc::new(open)))
@@ -98,6 +110,34 @@ impl Store {
     #[cfg(test)]
     pub(crate) fn leftovers(&self) -> Result<Vec<UntypedTableHandle>, Error> {
         self.0.leftovers()
+    }
+
+    /// What tells this store from others: `fresh`, which should be random, when it is asked for the first time, and ever
+    /// after the same.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn identity(&self, fresh: EntryId) -> Result<EntryId, Error> {
+        self.0.write(Until::OnDisk, |transaction| {
+            let mut table = transaction.open_table(STORE)?;
+            let mut half = |name: &str, fresh: u128| -> Result<u128, redb::Error> {
+                let there = table.get(name)?.map(|half| half.value());
+                if there.is_none() {
+                    table.insert(name, fresh as u64)?;
+                }
+                Ok(there.unwrap_or(fresh as u64).into())
+            };
+            let (high, low) =
+                (half("identity, high", fresh.key() >> 64)?, half("identity, low", fresh.key())?);
+            Ok(Ok(EntryId::from_key(high << 64 | low)))
+        })
+    }
+
+    /// Claims an entry among the threads of this process, whether it is there or not: `None` while another has it. For whoever
+    /// has to ask the peer before it takes or discards an entry; neither needs a claim.
+    pub fn claim(&self, id: EntryId) -> Option<Claim> {
+        let new = self.0.claims.lock().unwrap_or_else(PoisonError::into_inner).insert(id.key());
+        new.then(|| Claim(self.0.clone(), id.key()))
     }
 
     /// A new entry, which nobody sees before [`Writer::commit`]. `label` says what it fits, at most [`MAX_LABEL`] bytes.
@@ -466,7 +506,8 @@ fn create(path: &Path) -> Result<(), Error> {
 /// Makes the empty `backend` an empty store.
 pub(crate) fn initialise(path: &Path, backend: impl StorageBackend) -> Result<(), Error> {
     let database = builder().create_with_backend(backend).map_err(|e| Error::database(path, e.into()))?;
-    let open = Open { path: path.to_owned(), database, next_slot: AtomicU64::new(0) };
+    let open =
+        Open { path: path.to_owned(), database, next_slot: AtomicU64::new(0), claims: Mutex::default() };
     open.write(Until::OnDisk, |transaction| {
         transaction.open_table(STORE)?.insert("format", FORMAT)?;
         transaction.open_table(ENTRIES)?;

@@ -70,7 +70,7 @@ impl Infer {
             Some(store) => Source::Store(store),
         };
         let mut server = Connected::open(&self.server, self.suite, self.link.remote())?;
-        let Offer { settings: Settings { suite, reveal, .. }, architecture } = server.offer().clone();
+        let Offer { settings: Settings { suite, reveal, .. }, architecture, .. } = server.offer().clone();
         let pixels = picture::load(&self.input, architecture.input_shape())?;
         let input = model::encode(&architecture, &pixels)?;
         let talkative = !self.quiet && !self.json;

@@ -92,7 +92,7 @@ impl Run {
             model::check_file(self.input.as_ref())?;
         }
         let mut pair = Pair::start(&self.model, self.protocol, self.link.local())?;
-        let Offer { architecture, settings } = pair.client.offer().clone();
+        let Offer { architecture, settings, .. } = pair.client.offer().clone();
         let Settings { suite, reveal, .. } = settings;
         let shape = architecture.input_shape();
         let pixels = match self.input.as_str() {

@@ -77,7 +77,7 @@ impl Serve {
         let (_, lowered) = model::load(&self.model, self.protocol.fixed)?;
         let mut model = Model::new(&lowered, &self.protocol.settings())?;
         if let Some(path) = &self.store {
-            model = model.with_stock(Stock { store: Store::open(path)?, limit: self.stock });
+            model = model.with_stock(Stock::new(Store::open(path)?, self.stock)?)?;
         }
         let service = Service { model, link: self.link.remote(), json: self.json };
         drop(lowered);
