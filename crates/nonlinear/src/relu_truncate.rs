@@ -19,7 +19,7 @@
 //! | 7    | extend d·t, which is not negative, to l bits | ↔  | extend d·t, which is not negative, to l bits |
 //!
 //! For x ≥ 0, t = y < 2^{l−1−shift}; otherwise d·t = 0: so the most significant bit of d·t is 0 in step 7 always. Steps 5
-//! and 6 are [`mux`]. For shift 0 this is [`relu`]; for shift l − 1, y = 0 and d is all there is to find.
+//! and 6 are [`mux`](crate::mux). For shift 0 this is [`relu`]; for shift l − 1, y = 0 and d is all there is to find.
 //!
 //! # Cost
 //! [`cost`]: a comparison on l − 1 bits that gives c besides, and four COTs on 3·l − 2·shift − 1 bits altogether; at most
