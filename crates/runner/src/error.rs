@@ -36,7 +36,7 @@ pub enum Error {
     #[error("there is no suite {0:?}; choose cryptflow2, copriv or best")]
     UnknownSuite(String),
     /// A name that is no OT.
-    #[error("there are no OTs called {0:?}; there is: iknp")]
+    #[error("there are no OTs called {0:?}; choose silent, softspoken or iknp")]
     UnknownOt(String),
     /// A name that is no way of revealing.
     #[error("{0:?} cannot be revealed; choose logits or label")]

@@ -6,6 +6,7 @@
 //! made before the input is there is kept in a [`Store`] at either party, or made just before the inference.
 
 mod client;
+mod drawing;
 mod entropy;
 mod error;
 mod offer;

@@ -1,7 +1,7 @@
 //! One party's end of a session: the two phases of an inference.
 
 use crate::plan::{Job, Situation};
-use crate::planner::draws;
+use crate::drawing::{self, Silent, draws};
 use crate::program::{Done, LayerSecrets, Program, Step};
 use crate::report::{Phase, Recorder};
 use crate::{Error, Output, Plan, Progress, Report};
@@ -9,9 +9,7 @@ use copriv_bits::{BitVec, Block};
 use copriv_channel::{Channel, Traffic};
 use copriv_linear::{Prepared, prepare};
 use copriv_ot::one_of_n::{OneOfNReceiver, OneOfNSender};
-use copriv_ot::stored::{
-    ReceiverBatch, SenderBatch, StoredReceiver, StoredSender, draw_receiver, draw_sender,
-};
+use copriv_ot::stored::{ReceiverBatch, SenderBatch, StoredReceiver, StoredSender};
 use copriv_ot::{RcotReceiver, RcotSender};
 use copriv_prg::Prg;
 use copriv_session::Session;
@@ -19,7 +17,6 @@ use copriv_share::Arithmetic;
 use copriv_store::{EntryId, Taken, Writer};
 use copriv_wire::Role;
 use std::sync::Arc;
-use zeroize::Zeroize;
 
 /// A backend of each direction.
 type Backends = (Box<dyn RcotSender>, Box<dyn RcotReceiver>);
@@ -28,8 +25,11 @@ type Backends = (Box<dyn RcotSender>, Box<dyn RcotReceiver>);
 pub(crate) struct Party {
     /// Gone after a failure.
     session: Option<Session>,
-    /// The backends that OTs are drawn from, where those of the session are stored ones.
+    role: Role,
+    /// The backends that the session has set up, where those that it uses online are stored ones.
     live: Option<Backends>,
+    /// What OTs are drawn from, where that is not the backends above.
+    silent: Option<Silent>,
     /// The server's store, as the client has been told.
     pub(crate) store: Option<EntryId>,
     /// Whether OTs are set up.
@@ -58,10 +58,13 @@ impl Party {
         secrets: Option<Arc<Vec<Option<LayerSecrets>>>>,
     ) -> Self {
         let none = (OneOfNSender::Rcot, OneOfNReceiver::Rcot);
+        let role = channel.role();
         let session = Session::from_parts(channel, prg, program.settings.online(), no_ots(), none);
         Self {
             session: Some(session),
+            role,
             live: None,
+            silent: None,
             store: None,
             ready: false,
             fresh: true,
@@ -90,14 +93,15 @@ impl Party {
     /// The plan of what is done next.
     pub(crate) fn plan(&self, job: Job) -> Result<Plan, Error> {
         let Self { store, fresh, ready, refusals, .. } = *self;
-        Plan::of(&self.program, Situation { store, fresh, ready, refusals, job })
+        let ots = self.silent.as_ref().map(|silent| silent.progress(self.role));
+        Plan::of(&self.program, Situation { store, fresh, ready, ots, refusals, job })
     }
 
     /// Ends the session if `result` is a failure that leaves the parties in the middle of something.
     pub(crate) fn after<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
         result.inspect_err(|e| {
             if !e.leaves_session() {
-                (self.session, self.live) = (None, None);
+                (self.session, self.live, self.silent) = (None, None, None);
             }
         })
     }
@@ -114,6 +118,7 @@ impl Party {
         if !self.ready && (job != Job::Stored || !settings.stores_ots()) {
             let Session { channel, prg, .. } = self.session.take().ok_or(Error::Over)?;
             let mut s = Session::setup(channel, prg, settings.live())?;
+            self.silent = self.program.ots.map(|source| source.set_up(&mut s)).transpose()?.flatten();
             if settings.stores_ots() {
                 self.live = Some(swap(&mut s, no_ots()));
                 s.params = settings.online();
@@ -156,7 +161,14 @@ impl Party {
         let stored = live.map(|live| swap(s, live));
         s.params = self.program.settings.live();
         let secrets = self.secrets.as_deref().and_then(|all| all.get(step.index()?)?.as_ref());
-        let material = make(s, &self.program, step, secrets)?;
+        let material = match step.producer() {
+            Some(producer) => Material::Layer(prepare(s, producer, secrets.map(LayerSecrets::weights))?),
+            None if self.program.ots.is_some() => {
+                let drawn = drawing::draw(s, self.silent.as_mut(), &step.online)?;
+                drawn.map_or(Material::Nothing, |(sent, received)| Material::Ots(sent, received))
+            }
+            None => Material::Nothing,
+        };
         s.params = self.program.settings.online();
         self.live = stored.map(|stored| swap(s, stored));
         Ok(material)
@@ -255,68 +267,6 @@ fn swap(s: &mut Session, (sender, receiver): Backends) -> Backends {
     (std::mem::replace(&mut s.rcot_sender, sender), std::mem::replace(&mut s.rcot_receiver, receiver))
 }
 
-/// The material of one step.
-fn make(
-    s: &mut Session,
-    program: &Program,
-    step: &Step,
-    secrets: Option<&LayerSecrets>,
-) -> Result<Material, Error> {
-    if let Some(producer) = step.producer() {
-        return Ok(Material::Layer(prepare(s, producer, secrets.map(LayerSecrets::weights))?));
-    }
-    let mut drawn: Option<(SenderBatch, ReceiverBatch)> = None;
-    if program.settings.stores_ots() {
-        let [all_sent, all_received] = ots(step, s.role());
-        for counts in draws(&step.online) {
-            let [send, receive] = by_direction(counts, s.role());
-            let Session { channel, rcot_sender, rcot_receiver, .. } = s;
-            // The receivers of both directions speak first.
-            let received = draw_receiver(channel, rcot_receiver.as_mut(), receive)?;
-            let sent = draw_sender(channel, rcot_sender.as_mut(), send)?;
-            match &mut drawn {
-                None => {
-                    let (mut sent, mut received) = (sent, received);
-                    // Growing would leave copies behind.
-                    in_place(&mut sent.q, all_sent);
-                    in_place(&mut received.t, all_received);
-                    drawn = Some((sent, received));
-                }
-                // Drawn one after the other, with nothing else between: one longer batch.
-                Some((all_sent, all_received)) => {
-                    all_sent.q.extend_from_slice(&sent.q);
-                    all_received.t.extend_from_slice(&received.t);
-                    all_received.choices.extend(&received.choices);
-                }
-            }
-        }
-    }
-    Ok(drawn.map_or(Material::Nothing, |(sent, received)| Material::Ots(sent, received)))
-}
-
-/// How many RCOTs a step draws, as sender and as receiver.
-fn ots(step: &Step, role: Role) -> [usize; 2] {
-    by_direction([Role::P0, Role::P1].map(|sender| step.online.rcots_from(sender) as usize), role)
-}
-
-/// With P0 and with P1 as sender, to: as sender and as receiver.
-fn by_direction([p0, p1]: [usize; 2], role: Role) -> [usize; 2] {
-    match role {
-        Role::P0 => [p0, p1],
-        Role::P1 => [p1, p0],
-    }
-}
-
-/// Moves `blocks` to where there is room for `all`, and erases where they were.
-fn in_place(blocks: &mut Vec<Block>, all: usize) {
-    if blocks.capacity() < all {
-        let mut roomy = Vec::with_capacity(all);
-        roomy.extend_from_slice(blocks);
-        std::mem::swap(blocks, &mut roomy);
-        roomy.zeroize();
-    }
-}
-
 /// The parts of an entry that step number `index` has.
 fn parts(index: usize) -> [u32; 2] {
     [2 * index as u32, 2 * index as u32 + 1]
@@ -350,7 +300,7 @@ impl Material {
         }
         let sender = SenderBatch::from_bytes(&entry.part(first)?)?;
         let receiver = ReceiverBatch::from_bytes(&entry.part(second)?)?;
-        let (expected, got) = (ots(step, role), [sender.q.len(), receiver.t.len()]);
+        let (expected, got) = (drawing::counts(&step.online, role), [sender.q.len(), receiver.t.len()]);
         if expected != got {
             let [expected, got] = [expected, got].map(|count| format!("{count:?}"));
             return Err(copriv_wire::Error::peer("stored OTs of a step", expected, got).into());

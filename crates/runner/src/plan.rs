@@ -1,5 +1,6 @@
 use crate::offer::{Answered, Asked, kept_cost};
-use crate::program::Program;
+use crate::drawing::OtState;
+use crate::program::{Program, Step};
 use crate::{Error, LayerReport, Offer, Ot, Report, Settings, Suite};
 use copriv_channel::{Cost, Traffic};
 use copriv_ir::Architecture;
@@ -119,7 +120,7 @@ pub struct Plan {
 }
 
 /// What an inference finds when it begins.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Situation {
     /// The server's store.
     pub store: Option<EntryId>,
@@ -127,6 +128,8 @@ pub(crate) struct Situation {
     pub fresh: bool,
     /// Whether OTs are set up.
     pub ready: bool,
+    /// Where the source of OTs is, once it is set up.
+    pub ots: Option<OtState>,
     /// Questions that were answered with no before.
     pub refusals: usize,
     /// What is done.
@@ -154,14 +157,14 @@ impl Plan {
         let program = Program::new(architecture, settings);
         Self::of(
             &program,
-            Situation { store: None, fresh: true, ready: false, refusals: 0, job: Job::Inference },
+            Situation { store: None, fresh: true, ready: false, ots: None, refusals: 0, job: Job::Inference },
         )
     }
 
     pub(crate) fn of(program: &Program, situation: Situation) -> Result<Self, Error> {
         let Program { architecture, settings, .. } = program;
         let Architecture { name, width, frac_bits, .. } = architecture;
-        let Situation { store, fresh, ready, refusals, job } = situation;
+        let Situation { store, fresh, ready, ots, refusals, job } = situation;
         let mut setup = Cost::ZERO;
         if fresh {
             let store = store.map(|id| id.to_string());
@@ -173,11 +176,17 @@ impl Plan {
             setup = setup + Answered::cost();
         }
         let needs_ots = job != Job::Stored || !settings.stores_ots();
-        let ots = needs_ots && !ready;
-        if ots {
+        let sets_up = needs_ots && !ready;
+        if sets_up {
             setup = setup + copriv_session::setup_cost(&settings.live());
+            setup = setup + program.ots.map_or(Cost::ZERO, |source| source.setup_cost());
         }
-        let how = match (fresh, ots) {
+        let mut ots = ots.or_else(|| Some(program.ots?.begin()));
+        let mut before = |step: &Step| match &mut ots {
+            Some(ots) if step.producer().is_none() => ots.draw(&step.online),
+            _ => step.preprocessing,
+        };
+        let how = match (fresh, sets_up) {
             (true, true) => "handshake, base OT, OT extension set-up",
             (true, false) => "handshake",
             (false, true) => "request, base OT, OT extension set-up",
@@ -195,15 +204,16 @@ impl Plan {
         let rows = program.rows().map(|s| row(program.name(s), program.op(s), program.protocol(s)));
         layers.extend(rows);
 
-        let before = PhaseCost::between(&Cost::ZERO, &setup);
+        let begun = PhaseCost::between(&Cost::ZERO, &setup);
         let mut all = setup;
         if settings.preprocesses() {
-            (layers[0].preprocessing, layers[0].delays.preprocessing) = (before, setup.delays());
+            (layers[0].preprocessing, layers[0].delays.preprocessing) = (begun, setup.delays());
             if job == Job::Preprocessing {
                 for (row, step) in layers[1..].iter_mut().zip(program.rows()) {
-                    let next = all + step.preprocessing;
+                    let cost = before(step);
+                    let next = all + cost;
                     row.preprocessing = PhaseCost::between(&all, &next);
-                    row.delays.preprocessing = step.preprocessing.delays();
+                    row.delays.preprocessing = cost.delays();
                     all = next;
                 }
             }
@@ -213,15 +223,16 @@ impl Plan {
                 all = next;
             }
         } else {
-            (layers[0].online, layers[0].delays.online) = (before, setup.delays());
+            (layers[0].online, layers[0].delays.online) = (begun, setup.delays());
         }
         if job != Job::Preprocessing {
             for (row, step) in layers[1..].iter_mut().zip(program.rows()) {
                 if job == Job::Inference {
                     // Made just before the step.
-                    let next = all + step.preprocessing;
+                    let cost = before(step);
+                    let next = all + cost;
                     row.preprocessing = PhaseCost::between(&all, &next);
-                    row.delays.preprocessing = step.preprocessing.delays();
+                    row.delays.preprocessing = cost.delays();
                     all = next;
                 }
                 let next = all + step.online;

@@ -4,7 +4,7 @@
 //! protocol can be asked for without running it: [`producers`] lists the ways of a linear layer, the other protocols have
 //! their costs beside them (`copriv_nonlinear`).
 
-use crate::{Error, Settings, Suite};
+use crate::{Error, Settings, Suite, drawing};
 use copriv_channel::Cost;
 use copriv_ir::{Architecture, ConvGeometry, Layer, LayerOp, Lowered, Shape, Simplify, Window};
 use copriv_linear::candidates::{TileSizes, candidates, headrooms};
@@ -134,18 +134,21 @@ const MAX_SEARCHES: usize = 128;
 /// What was chosen for the linear layers so far.
 pub(crate) struct Choices<'a> {
     pub(crate) settings: &'a Settings,
+    /// What an OT that is drawn before costs.
+    pub(crate) rcot: u64,
     known: HashMap<(LinearLayer, u32), Arc<dyn Producer>>,
     searches: usize,
 }
 
 impl<'a> Choices<'a> {
     pub(crate) fn new(settings: &'a Settings) -> Self {
-        Self { settings, known: HashMap::new(), searches: 0 }
+        let rcot = if settings.stores_ots() { drawing::price(settings) } else { 0 };
+        Self { settings, rcot, known: HashMap::new(), searches: 0 }
     }
 
     /// The cheapest of [`producers`]; the first of them where several cost the same.
     pub(crate) fn producer(&mut self, layer: &LinearLayer, weight_bits: u32) -> Arc<dyn Producer> {
-        let Self { settings, known, searches } = self;
+        let Self { settings, known, searches, .. } = self;
         let choose = || {
             let sizes = if *searches < MAX_SEARCHES { tile_sizes(settings) } else { &[] };
             *searches += usize::from(layer.conv.kernel != (1, 1));
@@ -174,26 +177,11 @@ fn price(cost: &Cost) -> u64 {
     cost.bytes()
 }
 
-/// [`price`] of both phases, where OTs of the online phase are drawn before. A byte online counts twice: for it somebody
-/// waits.
-pub(crate) fn whole_price(online: &Cost, settings: &Settings) -> u64 {
-    let drawn = settings.stores_ots().then(|| draw_cost(settings.live().rcot, online));
-    2 * price(online) + drawn.as_ref().map_or(0, price)
-}
-
-/// RCOTs that are drawn at a time.
-pub(crate) const DRAW: usize = 1 << 20;
-
-/// The cost of drawing the RCOTs that `online` uses: both directions side by side, in parts of at most [`DRAW`].
-pub(crate) fn draw_cost(rcot: RcotBackend, online: &Cost) -> Cost {
-    draws(online).map(|[p0, p1]| rcot.cost(Role::P0, p0).beside(rcot.cost(Role::P1, p1))).sum()
-}
-
-/// How many RCOTs are drawn together, with P0 and with P1 as sender.
-pub(crate) fn draws(online: &Cost) -> impl Iterator<Item = [usize; 2]> {
-    let all = [Role::P0, Role::P1].map(|sender| online.rcots_from(sender) as usize);
-    let parts = all.into_iter().max().unwrap_or(0).div_ceil(DRAW);
-    (0..parts).map(move |part| all.map(|all| all.saturating_sub(part * DRAW).min(DRAW)))
+/// [`price`] of both phases in 2^-16 bytes, where OTs of the online phase are drawn before at the price of `rcot` each. A byte
+/// online counts twice: for it somebody waits.
+pub(crate) fn whole_price(online: &Cost, rcot: u64) -> u64 {
+    let drawn = online.rcots_from(Role::P0) + online.rcots_from(Role::P1);
+    (2 * price(online) << 16) + drawn * rcot
 }
 
 pub(crate) fn conv2d(geometry: &ConvGeometry, input: Shape) -> Conv2d {

@@ -1,6 +1,7 @@
 //! The steps of an inference: for each layer what runs and, beside it, what it costs.
 
-use crate::planner::{Choices, conv2d, draw_cost, whole_price};
+use crate::drawing::OtSource;
+use crate::planner::{Choices, conv2d, whole_price};
 use crate::{Error, Output, Reveal, Settings, Suite};
 use copriv_channel::Cost;
 use copriv_ir::{Architecture, Layer, LayerOp, LayerWeights, Shape, Window};
@@ -22,6 +23,8 @@ pub(crate) struct Program {
     pub(crate) architecture: Architecture,
     pub(crate) settings: Settings,
     pub(crate) steps: Vec<Step>,
+    /// Where the OTs of the online phase are drawn from, in a suite that does so before.
+    pub(crate) ots: Option<OtSource>,
 }
 
 /// One step of an inference.
@@ -33,7 +36,7 @@ pub(crate) struct Step {
     sign: Sign,
     /// Of its comparisons.
     digit_bits: u32,
-    /// Before the input is there.
+    /// Before the input is there, of a linear layer; what else is drawn costs what [`OtSource`] says.
     pub(crate) preprocessing: Cost,
     /// With the input.
     pub(crate) online: Cost,
@@ -87,8 +90,11 @@ impl Program {
         let nonnegative = architecture.nonnegative();
         let mut choices = Choices::new(settings);
         let steps = whats.into_iter();
-        let steps = steps.map(|what| Step::choose(what, architecture, &nonnegative, &mut choices)).collect();
-        Self { architecture: architecture.clone(), settings: *settings, steps }
+        let steps: Vec<Step> =
+            steps.map(|what| Step::choose(what, architecture, &nonnegative, &mut choices)).collect();
+        let online = || steps.iter().filter(|step| step.producer.is_none()).map(|step| step.online);
+        let ots = settings.stores_ots().then(|| OtSource::choose(settings, &online().collect::<Vec<_>>()));
+        Self { architecture: architecture.clone(), settings: *settings, steps, ots }
     }
 
     /// Of what runs and what it costs: parties whose programs differ, as those of two versions may, do not fit together.
@@ -107,6 +113,7 @@ impl Program {
             digest.update([step.digit_bits as u8, u8::from(sign)]);
             costs.iter().flatten().flatten().for_each(|figure| digest.update(figure.to_le_bytes()));
         }
+        digest.update(format!("{:?}", self.ots));
         digest.finalize().into()
     }
 
@@ -205,11 +212,8 @@ impl Step {
         let online = |digit_bits| step.nonlinear(architecture, &Params { digit_bits, ..params }, &windows);
         let digits = if settings.suite == Suite::Best { 1..=MAX_DIGIT } else { digit_bits..=digit_bits };
         let priced = digits.map(|bits| (online(bits), bits));
-        let cheapest = priced.min_by_key(|(cost, _)| whole_price(cost, settings));
+        let cheapest = priced.min_by_key(|(cost, _)| whole_price(cost, choices.rcot));
         (step.online, step.digit_bits) = cheapest.unwrap_or((Cost::ZERO, digit_bits));
-        if settings.stores_ots() {
-            step.preprocessing = draw_cost(settings.live().rcot, &step.online);
-        }
         step
     }
 

@@ -28,8 +28,13 @@ pub enum Suite {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Ot {
-    /// 128 bits each.
+    /// Silent OT for what is drawn ahead, under a bit each, where that is cheaper than its set-up; SoftSpoken OT for
+    /// the products of linear layers, whose choices are not random.
     #[default]
+    Silent,
+    /// SoftSpoken OT, k = 4: 32 bits each.
+    Softspoken,
+    /// 128 bits each.
     Iknp,
 }
 
@@ -55,7 +60,13 @@ impl Settings {
     pub fn live(&self) -> Params {
         match (self.suite, self.ot) {
             (Suite::Cryptflow2 | Suite::Copriv, _) => Params::CRYPTFLOW2,
-            (Suite::Best, Ot::Iknp) => Params { one_of_n: OneOfNBackend::Rcot, ..Params::CRYPTFLOW2 },
+            (Suite::Best, ot) => {
+                let rcot = match ot {
+                    Ot::Iknp => RcotBackend::Iknp,
+                    Ot::Softspoken | Ot::Silent => RcotBackend::Softspoken { k: 4 },
+                };
+                Params { rcot, one_of_n: OneOfNBackend::Rcot, ..Params::CRYPTFLOW2 }
+            }
         }
     }
 
@@ -91,11 +102,13 @@ impl Suite {
 
 impl Ot {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::Iknp];
+    pub const ALL: [Self; 3] = [Self::Silent, Self::Softspoken, Self::Iknp];
 
     /// Its name.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Silent => "silent",
+            Self::Softspoken => "softspoken",
             Self::Iknp => "iknp",
         }
     }

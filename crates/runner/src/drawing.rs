@@ -1,0 +1,198 @@
+//! Where the OTs of the online phase are drawn from, before there is an input: what it costs, and the drawing.
+
+use crate::{Error, Ot, Settings};
+use copriv_bits::Block;
+use copriv_channel::Cost;
+use copriv_ot::RcotBackend;
+use copriv_ot::silent::{self, Schedule, SilentReceiver, SilentSender, State};
+use copriv_ot::stored::{ReceiverBatch, SenderBatch, draw_receiver, draw_sender};
+use copriv_session::Session;
+use copriv_wire::Role;
+use zeroize::Zeroize;
+
+/// RCOTs that are drawn at a time.
+const DRAW: usize = 1 << 20;
+
+/// The source of the OTs that are drawn before, as both parties choose it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum OtSource {
+    /// The session's own, which linear layers use too.
+    Live(RcotBackend),
+    /// Silent OT, bootstrapped by the session's own; with P0 and with P1 as sender.
+    Silent { base: RcotBackend, schedules: [Schedule; 2] },
+}
+
+/// Where a source is: it decides what the next OTs cost.
+#[derive(Clone, Debug)]
+pub(crate) enum OtState {
+    Live(RcotBackend),
+    Silent([State; 2]),
+}
+
+impl OtSource {
+    /// The cheaper of what `settings` allow, for a whole inference that uses `online`: a small one is cheaper without the
+    /// set-up of silent OT.
+    pub(crate) fn choose(settings: &Settings, online: &[Cost]) -> Self {
+        let base = settings.live().rcot;
+        let live = Self::Live(base);
+        if settings.ot != Ot::Silent {
+            return live;
+        }
+        let all = |sender| online.iter().map(|cost| cost.rcots_from(sender) as usize).sum::<usize>();
+        let schedules = [Role::P0, Role::P1].map(|sender| Schedule::for_count(all(sender)));
+        let silent = Self::Silent { base, schedules };
+        let price = |source: &Self| {
+            let mut progress = source.begin();
+            let drawn = online.iter().map(|cost| progress.draw(cost)).sum::<Cost>();
+            (source.setup_cost() + drawn).bytes()
+        };
+        if price(&silent) < price(&live) { silent } else { live }
+    }
+
+    /// What its set-up puts on the wire.
+    pub(crate) fn setup_cost(&self) -> Cost {
+        match *self {
+            Self::Live(_) => Cost::ZERO,
+            Self::Silent { base, schedules: [a, b] } => {
+                silent::setup_cost(a, base, Role::P0) + silent::setup_cost(b, base, Role::P1)
+            }
+        }
+    }
+
+    pub(crate) fn begin(&self) -> OtState {
+        match *self {
+            Self::Live(rcot) => OtState::Live(rcot),
+            Self::Silent { schedules, .. } => OtState::Silent(schedules.map(State::new)),
+        }
+    }
+
+    /// Sets it up on a live session.
+    pub(crate) fn set_up(&self, s: &mut Session) -> Result<Option<Silent>, Error> {
+        let Self::Silent { schedules: [a, b], .. } = *self else { return Ok(None) };
+        let role = s.role();
+        let prg = s.prg.child();
+        let Session { channel, rcot_sender, rcot_receiver, .. } = s;
+        Ok(Some(match role {
+            Role::P0 => {
+                let sender = SilentSender::new(channel, rcot_sender.as_mut(), prg, a)?;
+                Silent { sender, receiver: SilentReceiver::new(channel, rcot_receiver.as_mut(), b)? }
+            }
+            Role::P1 => {
+                let receiver = SilentReceiver::new(channel, rcot_receiver.as_mut(), a)?;
+                Silent { sender: SilentSender::new(channel, rcot_sender.as_mut(), prg, b)?, receiver }
+            }
+        }))
+    }
+}
+
+/// The price of an RCOT in 2^-16 bytes, long after the set-up: what digits are chosen by.
+pub(crate) fn price(settings: &Settings) -> u64 {
+    const MANY: usize = 1 << 24;
+    let drawn = match settings.ot {
+        Ot::Silent => State::new(Schedule::LARGE).draw(Role::P0, MANY),
+        Ot::Iknp | Ot::Softspoken => settings.live().rcot.cost(Role::P0, MANY),
+    };
+    (drawn.bytes() << 16) / MANY as u64
+}
+
+impl OtState {
+    /// The cost of drawing now what `online` uses.
+    pub(crate) fn draw(&mut self, online: &Cost) -> Cost {
+        let draw = |[p0, p1]: [usize; 2]| match self {
+            // The receivers of both directions speak, side by side.
+            Self::Live(rcot) => rcot.cost(Role::P0, p0).beside(rcot.cost(Role::P1, p1)),
+            Self::Silent([a, b]) => a.draw(Role::P0, p0) + b.draw(Role::P1, p1),
+        };
+        draws(online).map(draw).sum()
+    }
+}
+
+/// How many RCOTs are drawn together, with P0 and with P1 as sender.
+pub(crate) fn draws(online: &Cost) -> impl Iterator<Item = [usize; 2]> {
+    let all = [Role::P0, Role::P1].map(|sender| online.rcots_from(sender) as usize);
+    let parts = all.into_iter().max().unwrap_or(0).div_ceil(DRAW);
+    (0..parts).map(move |part| all.map(|all| all.saturating_sub(part * DRAW).min(DRAW)))
+}
+
+/// One party's silent OTs of both directions.
+pub(crate) struct Silent {
+    sender: SilentSender,
+    receiver: SilentReceiver,
+}
+
+impl Silent {
+    pub(crate) fn progress(&self, role: Role) -> OtState {
+        let [own, other] = [self.sender.state().clone(), self.receiver.state().clone()];
+        OtState::Silent(match role {
+            Role::P0 => [own, other],
+            Role::P1 => [other, own],
+        })
+    }
+}
+
+/// Draws what `online` uses: from `silent` where there is one, otherwise from the session's own.
+pub(crate) fn draw(
+    s: &mut Session,
+    silent: Option<&mut Silent>,
+    online: &Cost,
+) -> Result<Option<(SenderBatch, ReceiverBatch)>, Error> {
+    let role = s.role();
+    let Session { channel, rcot_sender, rcot_receiver, .. } = s;
+    // The receivers of a live backend speak first; of silent OT the senders, first P0.
+    let sender_first = silent.is_some() && role == Role::P0;
+    let (sender, receiver): (&mut dyn copriv_ot::RcotSender, &mut dyn copriv_ot::RcotReceiver) = match silent {
+        Some(Silent { sender, receiver }) => (sender, receiver),
+        None => (rcot_sender.as_mut(), rcot_receiver.as_mut()),
+    };
+    let [all_sent, all_received] = counts(online, role);
+    let mut drawn: Option<(SenderBatch, ReceiverBatch)> = None;
+    for part in draws(online) {
+        let [send, receive] = by_direction(part, role);
+        let (sent, received) = if sender_first {
+            let sent = draw_sender(channel, sender, send)?;
+            (sent, draw_receiver(channel, receiver, receive)?)
+        } else {
+            let received = draw_receiver(channel, receiver, receive)?;
+            (draw_sender(channel, sender, send)?, received)
+        };
+        match &mut drawn {
+            None => {
+                let (mut sent, mut received) = (sent, received);
+                // Growing would leave copies behind.
+                in_place(&mut sent.q, all_sent);
+                in_place(&mut received.t, all_received);
+                drawn = Some((sent, received));
+            }
+            // Drawn one after the other, with nothing else between: one longer batch.
+            Some((all_sent, all_received)) => {
+                all_sent.q.extend_from_slice(&sent.q);
+                all_received.t.extend_from_slice(&received.t);
+                all_received.choices.extend(&received.choices);
+            }
+        }
+    }
+    Ok(drawn)
+}
+
+/// How many RCOTs `online` uses, as sender and as receiver.
+pub(crate) fn counts(online: &Cost, role: Role) -> [usize; 2] {
+    by_direction([Role::P0, Role::P1].map(|sender| online.rcots_from(sender) as usize), role)
+}
+
+/// With P0 and with P1 as sender, to: as sender and as receiver.
+fn by_direction([p0, p1]: [usize; 2], role: Role) -> [usize; 2] {
+    match role {
+        Role::P0 => [p0, p1],
+        Role::P1 => [p1, p0],
+    }
+}
+
+/// Moves `blocks` to where there is room for `all`, and erases where they were.
+fn in_place(blocks: &mut Vec<Block>, all: usize) {
+    if blocks.capacity() < all {
+        let mut roomy = Vec::with_capacity(all);
+        roomy.extend_from_slice(blocks);
+        std::mem::swap(blocks, &mut roomy);
+        roomy.zeroize();
+    }
+}
