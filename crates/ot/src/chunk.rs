@@ -2,7 +2,7 @@
 //! corrections and the transposition. Of n OTs, n/128 rounded up is the number of blocks of a stream; buffers have whole
 //! lines of them, as [`Fold`] writes them.
 
-use copriv_bits::{BitVec, Block, transpose};
+use copriv_bits::{BitVec, Block, transpose, transpose_lines};
 use copriv_channel::Channel;
 use copriv_prg::Fold;
 use copriv_wire::{Message, Result};
@@ -95,12 +95,10 @@ impl Chunk<'_> {
         let whole = out.len() / LINE * LINE;
         let (whole, last) = out.split_at_mut(whole);
         let (rows, last_rows) = self.rows.split_at(whole.len());
-        for (rows, out) in rows.chunks_exact(LINE).zip(whole.chunks_exact_mut(LINE)) {
-            transpose(rows, out);
-        }
+        transpose_lines(rows, whole);
         if !last.is_empty() {
             let mut square = [Block::ZERO; LINE];
-            transpose(last_rows, &mut square);
+            transpose_lines(last_rows, &mut square);
             last.copy_from_slice(&square[..last.len()]);
             square.zeroize();
         }

@@ -44,8 +44,9 @@ impl Fold {
     /// # Panics
     /// When k is not 1, 2, 4 or 8, or there are not 2^k seeds for each instance.
     pub fn new(k: usize, seeds: &[Block]) -> Self {
+        check(k, seeds);
         #[cfg(target_arch = "x86_64")]
-        if let Some(streams) = Vaes512Streams::new(seeds) {
+        if let Some(streams) = Vaes512Streams::new(k, seeds) {
             return Self::on(k, seeds.len(), Streams::Vaes512(streams));
         }
         Self::on(k, seeds.len(), Streams::Other(seeds.iter().map(|&seed| Aes128::new(seed)).collect()))
@@ -54,10 +55,11 @@ impl Fold {
     /// `seeds` on every backend this machine has, the portable one last: for tests and benches.
     #[doc(hidden)]
     pub fn backends(k: usize, seeds: &[Block]) -> Vec<(&'static str, Self)> {
+        check(k, seeds);
         let portable = |seed: &Block| Aes128::backends(*seed).pop().map(|(_, aes)| aes);
         let portable = Streams::Other(seeds.iter().filter_map(portable).collect());
         #[cfg(target_arch = "x86_64")]
-        let found = Vaes512Streams::new(seeds).map(|streams| ("vaes512", Streams::Vaes512(streams)));
+        let found = Vaes512Streams::new(k, seeds).map(|streams| ("vaes512", Streams::Vaes512(streams)));
         #[cfg(not(target_arch = "x86_64"))]
         let found: Option<(&'static str, Streams)> = None;
         let all = found.into_iter().chain([("portable", portable)]);
@@ -65,8 +67,6 @@ impl Fold {
     }
 
     fn on(k: usize, seeds: usize, streams: Streams) -> Self {
-        assert!([1, 2, 4, 8].contains(&k), "2, 4, 16 or 256 streams an instance");
-        assert!(seeds.is_multiple_of(1 << k), "2^k seeds for each instance");
         Self { k, instances: seeds >> k, counter: 0, streams }
     }
 
@@ -144,6 +144,11 @@ impl std::fmt::Debug for Fold {
     }
 }
 
+fn check(k: usize, seeds: &[Block]) {
+    assert!([1, 2, 4, 8].contains(&k), "2, 4, 16 or 256 streams an instance");
+    assert!(seeds.len().is_multiple_of(1 << k), "2^k seeds for each instance");
+}
+
 /// The definition, stream by stream. `sums` holds the masks.
 fn define(k: usize, aes: &[Aes128], first: u64, mut sums: Option<&mut [Block]>, rows: &mut [Block]) {
     let count = (aes.len() >> k) * k;
@@ -167,7 +172,6 @@ fn add(sum: &mut [Block], r: &[Block]) {
     sum.iter_mut().zip(r).for_each(|(sum, r)| *sum ^= *r);
 }
 
-#[inline(always)]
 fn correct(k: usize, delta: Block, corrections: &[Block], rows: &mut [Block]) {
     let delta: [u64; 128] = std::array::from_fn(|r| u64::from(delta.bit(r)));
     let blocks = rows.len() / 128;
