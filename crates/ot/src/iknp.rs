@@ -25,7 +25,7 @@
 //!
 //! # Deviations
 //! The wire form: 128-OT squares go row by row; of a last incomplete square of n OTs the n columns go
-//! instead, so that n OTs cost exactly n blocks.
+//! instead, so that n OTs cost exactly n blocks. The sender expands its seeds before it receives, and corrects afterwards.
 
 use crate::chunk::{Buffers, CHUNK, choice_words, wire_blocks};
 use crate::{RcotReceiver, RcotSender};
