@@ -19,24 +19,34 @@ fn ot(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("ot");
     group.sample_size(10).throughput(Throughput::Elements(COUNT as u64));
 
-    let mut pair = Pair::new(IKNP);
-    group.bench_function("rcot/iknp", |b| {
-        let (mut q, mut t) = (vec![Block::ZERO; COUNT], vec![Block::ZERO; COUNT]);
-        let (q, t) = (std::sync::Mutex::new(&mut q), std::sync::Mutex::new(&mut t));
-        b.iter_custom(|times| {
-            pair.time(
-                times,
-                |s| {
-                    s.rcot_sender
-                        .extend_chosen(&mut s.channel, &mut q.lock().unwrap_or_else(|e| e.into_inner()))
-                },
-                |s| {
-                    let mut t = t.lock().unwrap_or_else(|e| e.into_inner());
-                    s.rcot_receiver.extend_chosen(&mut s.channel, &choices, &mut t)
-                },
-            )
+    let softspoken = |k| Params { rcot: RcotBackend::Softspoken { k }, ..IKNP };
+    let backends = [
+        ("rcot/iknp", IKNP),
+        ("rcot/softspoken 2", softspoken(2)),
+        ("rcot/softspoken 4", softspoken(4)),
+        ("rcot/softspoken 8", softspoken(8)),
+    ];
+    for (name, params) in backends {
+        let mut pair = Pair::new(params);
+        group.bench_function(name, |b| {
+            let (mut q, mut t) = (vec![Block::ZERO; COUNT], vec![Block::ZERO; COUNT]);
+            let (q, t) = (std::sync::Mutex::new(&mut q), std::sync::Mutex::new(&mut t));
+            b.iter_custom(|times| {
+                pair.time(
+                    times,
+                    |s| {
+                        s.rcot_sender
+                            .extend_chosen(&mut s.channel, &mut q.lock().unwrap_or_else(|e| e.into_inner()))
+                    },
+                    |s| {
+                        let mut t = t.lock().unwrap_or_else(|e| e.into_inner());
+                        s.rcot_receiver.extend_chosen(&mut s.channel, &choices, &mut t)
+                    },
+                )
+            });
         });
-    });
+    }
+    let mut pair = Pair::new(IKNP);
     group.bench_function("rot/iknp", |b| {
         b.iter_custom(|times| {
             pair.time(

@@ -1,7 +1,7 @@
 //! AES-CTR, the key schedule and the fixed-key hash on every backend; throughput in blocks.
 
 use copriv_bits::Block;
-use copriv_prg::{Aes128, Hasher, Prg};
+use copriv_prg::{Aes128, Fold, Hasher, Prg};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 const DELTA: Block = Block::new(0x1234_5678, 0x9ABC_DEF0);
@@ -74,5 +74,24 @@ fn sender(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, counter, hash, expand, sender);
+/// What 8192 OTs take at the receiver and at the sender, without the transposition.
+fn fold(c: &mut Criterion) {
+    let mut group = c.benchmark_group("fold");
+    group.throughput(Throughput::Elements(8192));
+    for k in [1, 2, 4, 8] {
+        let seeds = blocks((128 / k) << k);
+        let (mask, mut sums, mut rows) = (blocks(64), blocks(128 / k * 64), blocks(8192));
+        for (name, mut fold) in Fold::backends(k, &seeds) {
+            let id = BenchmarkId::new(format!("{name}, all"), k);
+            group.bench_function(id, |b| b.iter(|| fold.all(64, &mask, &mut sums, &mut rows)));
+            let id = BenchmarkId::new(format!("{name}, halves"), k);
+            group.bench_function(id, |b| b.iter(|| fold.halves(64, &mut rows)));
+            let id = BenchmarkId::new(format!("{name}, correct"), k);
+            group.bench_function(id, |b| b.iter(|| fold.correct(DELTA, &sums, &mut rows)));
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, counter, hash, expand, sender, fold);
 criterion_main!(benches);

@@ -68,7 +68,7 @@ impl Block {
     pub fn copy_from_bytes(bytes: &[u8], out: &mut [Self]) {
         assert_eq!(bytes.len(), out.len() * Self::BYTES, "16 bytes for each block");
         #[cfg(target_endian = "little")]
-        cast::as_bytes_mut(out).copy_from_slice(bytes);
+        Self::as_bytes_mut(out).copy_from_slice(bytes);
         #[cfg(not(target_endian = "little"))]
         for (block, bytes) in out.iter_mut().zip(bytes.as_chunks().0) {
             *block = Self::from_bytes(*bytes);

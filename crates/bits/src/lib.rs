@@ -20,9 +20,9 @@ pub use block::Block;
 #[doc(hidden)]
 pub use clmul::{Gf128Backend, gf128_backends};
 pub use clmul::{gf128_mul, gf128_mul_slice};
-pub use transpose::transpose;
 #[doc(hidden)]
 pub use transpose::{TransposeBackend, transpose_backends};
+pub use transpose::{transpose, transpose_lines};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

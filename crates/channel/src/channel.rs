@@ -232,6 +232,14 @@ impl Channel {
     /// When the connection is gone or something else came.
     pub fn recv_blocks<M: Message>(&mut self, blocks: &mut [Block]) -> Result<()> {
         assert_eq!(M::KIND, Kind::Blocks);
+        #[cfg(target_endian = "little")]
+        {
+            self.expect::<M>(blocks.len(), 128)?;
+            self.transport.recv(Block::as_bytes_mut(blocks))?;
+            self.received(size_of_val(blocks));
+            Ok(())
+        }
+        #[cfg(not(target_endian = "little"))]
         self.recv::<M>(blocks.len(), 128, PIECE, |start, bytes| {
             let blocks = &mut blocks[start / Block::BYTES..][..bytes.len() / Block::BYTES];
             Block::copy_from_bytes(bytes, blocks);
@@ -288,11 +296,7 @@ impl Channel {
         piece: usize,
         mut decode: impl FnMut(usize, &[u8]) -> Result<()>,
     ) -> Result<()> {
-        let expected = Header::new::<M>(count, width);
-        let mut got = [0; HEADER_BYTES];
-        self.transport.recv(&mut got)?;
-        expected.check(M::NAME, got)?;
-        let payload = expected.payload_bytes();
+        let payload = self.expect::<M>(count, width)?;
         for start in (0..payload).step_by(piece) {
             let bytes = piece.min(payload - start);
             if self.piece.len() < bytes {
@@ -301,6 +305,21 @@ impl Channel {
             self.transport.recv(&mut self.piece[..bytes])?;
             decode(start, &self.piece[..bytes]).map_err(named::<M>)?;
         }
+        self.received(payload);
+        Ok(())
+    }
+
+    /// Receives the header of a message, and returns the bytes of the payload that it has to announce.
+    fn expect<M: Message>(&mut self, count: usize, width: u32) -> Result<usize> {
+        let expected = Header::new::<M>(count, width);
+        let mut got = [0; HEADER_BYTES];
+        self.transport.recv(&mut got)?;
+        expected.check(M::NAME, got)?;
+        Ok(expected.payload_bytes())
+    }
+
+    /// Counts a message that has come.
+    fn received(&mut self, payload: usize) {
         self.traffic.received += (HEADER_BYTES + payload) as u64;
         let counted = self.pipeline == Some(true);
         if self.sent_last && !counted {
@@ -308,7 +327,6 @@ impl Channel {
         }
         self.sent_last = false;
         self.pipeline = self.pipeline.map(|_| true);
-        Ok(())
     }
 }
 

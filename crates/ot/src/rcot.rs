@@ -1,4 +1,4 @@
-use crate::iknp;
+use crate::{iknp, softspoken};
 use copriv_bits::{BitVec, Block};
 use copriv_channel::{Channel, Cost};
 use copriv_wire::{Result, Role, messages};
@@ -64,6 +64,11 @@ pub trait RcotReceiver: Send {
 pub enum RcotBackend {
     /// [`iknp`]: 128 bits an OT, choices for free.
     Iknp,
+    /// [`softspoken`]: 128/k bits an OT for k = 2, 4 or 8, choices for free; 2^k/k blocks of AES.
+    Softspoken {
+        /// 2, 4 or 8. Anything else is a panic wherever a cost or a set-up is asked for.
+        k: usize,
+    },
     /// An ideal dealer that both parties trust: for tests of what is built on top. No bytes; a real choice costs
     /// one bit.
     Ideal,
@@ -76,6 +81,7 @@ impl RcotBackend {
     pub fn cost(self, sender: Role, count: usize) -> Cost {
         match self {
             Self::Iknp => iknp::cost(sender, count),
+            Self::Softspoken { k } => softspoken::cost(k, sender, count),
             Self::Ideal | Self::Stored => Cost::rcots(sender, count),
         }
     }
@@ -84,6 +90,7 @@ impl RcotBackend {
     pub fn cost_chosen(self, sender: Role, count: usize) -> Cost {
         match self {
             Self::Iknp => iknp::cost(sender, count),
+            Self::Softspoken { k } => softspoken::cost(k, sender, count),
             Self::Ideal | Self::Stored => Cost::rcots(sender, count) + Cost::message(sender.peer(), count, 1),
         }
     }

@@ -31,7 +31,8 @@ fn everything(s: &mut Session) -> Result<()> {
 #[test]
 fn no_tampering_panics_or_hangs() {
     let iknp = Params { rcot: RcotBackend::Iknp, one_of_n: OneOfNBackend::Rcot, digit_bits: 4 };
-    for params in [iknp, Params::CRYPTFLOW2, Params::IDEAL] {
+    let softspoken = |k| Params { rcot: RcotBackend::Softspoken { k }, ..iknp };
+    for params in [iknp, Params::CRYPTFLOW2, Params::IDEAL, softspoken(2), softspoken(8)] {
         // At least five messages of each party, six ways each.
         assert!(survive_tampering(params, everything) > 60);
     }

@@ -1,8 +1,9 @@
-//! Functionality and cost of every OT protocol, on the ideal dealer and on IKNP.
+//! Functionality and cost of every OT protocol, on the ideal dealer, on IKNP and on SoftSpoken OT.
 
 use copriv_bits::{BitVec, Block};
 use copriv_ot::one_of_n::{OneOfNBackend, Part};
-use copriv_ot::{RcotBackend, base, chosen, cot, iknp, rot, triple};
+use copriv_ot::softspoken::{self, SoftspokenReceiver, SoftspokenSender};
+use copriv_ot::{RcotBackend, RcotReceiver, RcotSender, base, chosen, cot, iknp, rot, triple};
 use copriv_prg::Prg;
 use copriv_ring::Width;
 use copriv_session::{Params, Session, setup_cost};
@@ -11,7 +12,13 @@ use copriv_wire::{Result, Role};
 use proptest::prelude::*;
 
 const IKNP: Params = Params { rcot: RcotBackend::Iknp, one_of_n: OneOfNBackend::Rcot, digit_bits: 4 };
+const SOFTSPOKEN: [Params; 3] = [softspoken_with(2), softspoken_with(4), softspoken_with(8)];
+const KK13_ON_SOFTSPOKEN: Params = Params { one_of_n: OneOfNBackend::Kk13, ..softspoken_with(2) };
 const COUNTS: [usize; 7] = [1, 2, 127, 128, 129, 1000, 8192 + 77];
+
+const fn softspoken_with(k: usize) -> Params {
+    Params { rcot: RcotBackend::Softspoken { k }, ..IKNP }
+}
 
 fn prg(seed: u64) -> Prg {
     Prg::from_seed(Block::new(seed, 99))
@@ -36,7 +43,8 @@ fn base_ot() {
 
 #[test]
 fn setup_costs_what_it_says() {
-    for params in [IKNP, Params::CRYPTFLOW2] {
+    let kk13 = SOFTSPOKEN.map(|params| Params { one_of_n: OneOfNBackend::Kk13, ..params });
+    for params in [IKNP, Params::CRYPTFLOW2].into_iter().chain(SOFTSPOKEN).chain(kk13) {
         let (c0, c1) = channel_pair();
         let (s0, s1) = std::thread::scope(|scope| {
             let other = scope.spawn(move || Session::setup(c1, prg(1), params).unwrap());
@@ -70,8 +78,8 @@ fn both_ways<A: Send, B: Send>(
 
 #[test]
 fn rcot_is_correlated() {
-    for params in [IKNP, Params::IDEAL] {
-        for n in COUNTS {
+    for params in [IKNP, Params::IDEAL].into_iter().chain(SOFTSPOKEN) {
+        for n in COUNTS.into_iter().chain([0, (1 << 16) + 1]) {
             let choices = prg(n as u64).bits(n);
             both_ways(
                 params,
@@ -102,12 +110,86 @@ fn rcot_is_correlated() {
     assert_eq!(iknp::cost(Role::P0, 10_000).bytes(), 160_000 + 2 * 8);
 }
 
+/// n OTs are n/k blocks, and choices are for free; the trees take 256·(1 − 1/k) blocks.
+#[test]
+fn softspoken_costs_so_many_bits_an_ot() {
+    for k in [2, 4, 8] {
+        let backend = RcotBackend::Softspoken { k };
+        for n in [1, 2, 127, 128, 129, 8192] {
+            assert_eq!(backend.cost(Role::P0, n).bytes(), 8 + 16 * n.div_ceil(k) as u64);
+            assert_eq!(backend.cost(Role::P1, n), backend.cost_chosen(Role::P1, n));
+        }
+        let cost = softspoken::cost(k, Role::P0, 10_000);
+        assert_eq!((cost.bytes(), cost.rounds()), (160_000 / k as u64 + 2 * 8, 0));
+        assert_eq!(cost.bytes_from(Role::P1), cost.bytes());
+        assert_eq!(softspoken::cost(k, Role::P0, 0), copriv_channel::Cost::ZERO);
+        assert_eq!(softspoken::setup_cost(k, Role::P0).bytes(), 8 + 16 * (256 - 256 / k as u64));
+    }
+}
+
+/// Calls of every size one after the other, on random choices, from base OTs that need no session.
+#[test]
+fn softspoken_from_base_ots() {
+    const CALLS: [usize; 9] = [1, 0, 127, 128, 129, 511, 513, 8192 + 300, 1000];
+    for k in [2, 4, 8] {
+        let delta = prg(k as u64).block();
+        let mut random = prg(7);
+        let pairs: Vec<[Block; 2]> = (0..128).map(|_| [random.block(), random.block()]).collect();
+        let keys: Vec<Block> = pairs.iter().enumerate().map(|(r, k)| k[usize::from(delta.bit(r))]).collect();
+        let out = run_channels(
+            copriv_channel::memory(),
+            |c| {
+                let mut ot = SoftspokenSender::setup(c, k, delta, &keys)?;
+                let extend = |n| {
+                    let mut q = vec![Block::ZERO; n];
+                    ot.extend(c, &mut q).map(|()| q)
+                };
+                CALLS.map(extend).into_iter().collect::<Result<Vec<_>>>()
+            },
+            |c| {
+                let mut ot = SoftspokenReceiver::setup(c, k, &pairs, prg(8))?;
+                let extend = |n| {
+                    let mut t = vec![Block::ZERO; n];
+                    ot.extend(c, &mut t).map(|choices| (choices, t))
+                };
+                CALLS.map(extend).into_iter().collect::<Result<Vec<_>>>()
+            },
+        );
+        let cost = CALLS.iter().map(|&n| softspoken::cost(k, Role::P0, n)).sum();
+        let before = softspoken::setup_cost(k, Role::P0) + cost;
+        out.assert_cost(before);
+        let (mut ones, mut all) = (0, Vec::new());
+        for (q, (choices, t)) in out.p0.unwrap().iter().zip(out.p1.unwrap()) {
+            assert!((0..q.len()).all(|i| t[i] == q[i] ^ delta.select(choices.bit(i))));
+            ones += choices.iter().filter(|&bit| bit).count();
+            all.extend(q.iter().map(|&q| u128::from(q)));
+        }
+        let count = all.len();
+        assert!(ones.abs_diff(count / 2) < 4 * count.isqrt(), "{ones} of {count} choices are 1");
+        for bit in 0..128 {
+            let ones = all.iter().filter(|&q| q >> bit & 1 == 1).count();
+            assert!(
+                ones.abs_diff(count / 2) < 4 * count.isqrt(),
+                "bit {bit} of q is 1 {ones} times of {count}"
+            );
+        }
+        all.sort_unstable();
+        assert!(all.windows(2).all(|pair| pair[0] != pair[1]), "no q comes twice");
+    }
+}
+
+#[test]
+#[should_panic = "SoftSpoken OT has k = 2, 4 or 8"]
+fn softspoken_with_another_k_is_a_mistake() {
+    RcotBackend::Softspoken { k: 3 }.cost(Role::P0, 1);
+}
+
 #[test]
 fn random_ot_gives_the_chosen_key() {
-    for n in COUNTS {
+    for (n, params) in COUNTS.into_iter().flat_map(|n| [IKNP, softspoken_with(4)].map(|params| (n, params))) {
         let choices = prg(n as u64).bits(n);
         both_ways(
-            IKNP,
+            params,
             |s| rot::send(&mut s.channel, s.rcot_sender.as_mut(), n),
             |s| rot::receive(&mut s.channel, s.rcot_receiver.as_mut(), &choices),
             |pairs, keys| {
@@ -116,7 +198,7 @@ fn random_ot_gives_the_chosen_key() {
                     assert!(keys[i] != pairs[1 - choices.bit(i) as usize][i]);
                 }
             },
-            |sender| IKNP.rcot.cost_chosen(sender, n),
+            |sender| params.rcot.cost_chosen(sender, n),
         );
     }
 }
@@ -128,7 +210,7 @@ proptest! {
     fn cot_is_a_product(bits in 1u32..=64, per in 1usize..7, n in 1usize..300, seed: u64) {
         let width = Width::of(bits);
         let (choices, d) = (prg(seed).bits(n), prg(seed ^ 1).ring(width, n * per));
-        for params in [IKNP, Params::IDEAL] {
+        for params in [IKNP, Params::IDEAL, softspoken_with(2)] {
             both_ways(
                 params,
                 |s| cot::send(&mut s.channel, s.rcot_sender.as_mut(), per, &d),
@@ -162,7 +244,7 @@ proptest! {
         let width = Width::of(bits);
         let choices: Vec<u8> = prg(seed).words(n).iter().map(|w| (w & ((1 << m) - 1)) as u8).collect();
         let tables = prg(seed ^ 1).ring(width, n << m);
-        for params in [Params::CRYPTFLOW2, IKNP, Params::IDEAL] {
+        for params in [Params::CRYPTFLOW2, IKNP, Params::IDEAL, softspoken_with(4), KK13_ON_SOFTSPOKEN] {
             both_ways(
                 params,
                 |s| s.one_of_n_send(m, width, n, |i, t| t.copy_from_slice(&tables.words()[i << m..][..1 << m])),
@@ -199,7 +281,7 @@ fn large_one_of_n_batches() {
 #[test]
 fn triples_multiply() {
     for n in [1usize, 2, 63, 1001] {
-        for params in [Params::CRYPTFLOW2, Params::IDEAL] {
+        for params in [Params::CRYPTFLOW2, Params::IDEAL, softspoken_with(8)] {
             let out = run_pair(params, 3, |s| s.bit_triples(n), |s| s.bit_triples(n));
             out.assert_cost(triple::cost(params.one_of_n, params.rcot, Role::P0, n));
             let (x, y) = (&out.p0, &out.p1);

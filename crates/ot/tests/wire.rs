@@ -29,7 +29,19 @@ fn one_of_16(s: &mut Session) -> Result<()> {
 
 const STORED: Params = Params { rcot: RcotBackend::Stored, ..IKNP };
 
-const PROTOCOLS: [(&str, Params, Body); 8] = [
+const fn softspoken(k: usize) -> Params {
+    Params { rcot: RcotBackend::Softspoken { k }, ..IKNP }
+}
+
+fn rcots(s: &mut Session) -> Result<()> {
+    let mut blocks = vec![Block::ZERO; 8192 + N];
+    match s.role() {
+        Role::P0 => s.rcot_sender.extend(&mut s.channel, &mut blocks),
+        Role::P1 => s.rcot_receiver.extend(&mut s.channel, &mut blocks).map(drop),
+    }
+}
+
+const PROTOCOLS: [(&str, Params, Body); 13] = [
     ("set-up", Params::CRYPTFLOW2, |_| Ok(())),
     ("rot", IKNP, |s| match s.role() {
         Role::P0 => rot::send(&mut s.channel, s.rcot_sender.as_mut(), N).map(drop),
@@ -57,6 +69,11 @@ const PROTOCOLS: [(&str, Params, Body); 8] = [
     ("1-of-16 rcot", IKNP, one_of_16),
     ("triples", Params::CRYPTFLOW2, |s| s.bit_triples(N).map(drop)),
     ("1-of-16 stored", STORED, one_of_16),
+    ("rcot iknp", IKNP, rcots),
+    ("rcot softspoken 2", softspoken(2), rcots),
+    ("rcot softspoken 4", softspoken(4), rcots),
+    ("rcot softspoken 8", softspoken(8), rcots),
+    ("1-of-16 softspoken", softspoken(4), one_of_16),
 ];
 
 #[test]

@@ -134,6 +134,14 @@ impl Portable {
 pub(crate) struct RoundKeys([Block; 11]);
 
 #[cfg(target_arch = "x86_64")]
+impl RoundKeys {
+    #[inline]
+    pub(crate) fn blocks(&self) -> &[Block; 11] {
+        &self.0
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
 impl Drop for RoundKeys {
     fn drop(&mut self) {
         zeroize::Zeroize::zeroize(&mut self.0);

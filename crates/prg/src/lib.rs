@@ -10,10 +10,12 @@
 //! ```
 
 mod aes128;
+mod fold;
 mod hash;
 mod prg;
 
 pub use aes128::Aes128;
+pub use fold::Fold;
 #[doc(hidden)]
 pub use hash::Hasher;
 pub use hash::{expand, hash, hash_many, hash_pair};

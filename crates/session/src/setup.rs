@@ -7,10 +7,13 @@
 //! | step | P0                                  | wire | P1                                  |
 //! |------|-------------------------------------|------|-------------------------------------|
 //! | 1    | base OTs, receiver with Δ0          | ↔    | base OTs, sender                    |
-//! | 2    | IKNP sender: 128 ROTs               | ↔    | IKNP receiver with Δ1               |
-//! | 3    | IKNP receiver: 256 ROTs with s0     | ↔    | IKNP sender                         |
-//! | 4    | IKNP sender: 256 ROTs               | ↔    | IKNP receiver with s1               |
+//! | 2    | extension, sender: 128 ROTs         | ↔    | extension, receiver with Δ1         |
+//! | 3    | extension, receiver: 256 ROTs with s0 | ↔  | extension, sender                   |
+//! | 4    | extension, sender: 256 ROTs         | ↔    | extension, receiver with s1         |
 //! | 5    | KK13 of both directions             | ↔    | KK13 of both directions             |
+//!
+//! The extension is IKNP or SoftSpoken OT. SoftSpoken OT sets up its trees before its first ROTs in step 2, and those of the
+//! other direction after them.
 //!
 //! # Cost
 //! [`setup_cost`].
@@ -28,9 +31,10 @@
 use crate::{Params, Session};
 use copriv_bits::{BitVec, Block};
 use copriv_channel::{Channel, Cost};
-use copriv_ot::iknp::{self, IknpReceiver, IknpSender};
+use copriv_ot::iknp::{BASE_OTS, IknpReceiver, IknpSender};
 use copriv_ot::kk13::{self, Kk13Receiver, Kk13Sender};
 use copriv_ot::one_of_n::{OneOfNBackend, OneOfNReceiver, OneOfNSender};
+use copriv_ot::softspoken::{self, SoftspokenReceiver, SoftspokenSender};
 use copriv_ot::{RcotBackend, RcotReceiver, RcotSender, base, rot};
 use copriv_prg::Prg;
 use copriv_wire::{Result, Role};
@@ -44,23 +48,22 @@ impl Session {
     ///
     /// # Panics
     /// When `params` asks for the ideal dealer, which needs both parties in one process (see the test kit), or for stored
-    /// RCOTs, which exist already ([`from_parts`](Self::from_parts)).
+    /// RCOTs, which exist already ([`from_parts`](Self::from_parts)); when the k of SoftSpoken OT is not 2, 4 or 8.
     pub fn setup(mut channel: Channel, mut prg: Prg, params: Params) -> Result<Self> {
-        assert!(params.rcot == RcotBackend::Iknp, "only IKNP is set up over a channel");
-        let (mut rcot_sender, mut rcot_receiver) = iknp_both(&mut channel, &mut prg)?;
+        let (mut rcot_sender, mut rcot_receiver) = match params.rcot {
+            RcotBackend::Iknp => iknp_both(&mut channel, &mut prg)?,
+            RcotBackend::Softspoken { k } => softspoken_both(&mut channel, &mut prg, k)?,
+            RcotBackend::Ideal | RcotBackend::Stored => {
+                panic!("only OT extensions are set up over a channel")
+            }
+        };
         let (one_of_n_sender, one_of_n_receiver) = match params.one_of_n {
             OneOfNBackend::Rcot => (OneOfNSender::Rcot, OneOfNReceiver::Rcot),
-            OneOfNBackend::Kk13 => kk13_both(&mut channel, &mut prg, &mut rcot_sender, &mut rcot_receiver)?,
+            OneOfNBackend::Kk13 => {
+                kk13_both(&mut channel, &mut prg, rcot_sender.as_mut(), rcot_receiver.as_mut())?
+            }
         };
-        Ok(Self {
-            channel,
-            prg,
-            rcot_sender: Box::new(rcot_sender),
-            rcot_receiver: Box::new(rcot_receiver),
-            one_of_n_sender,
-            one_of_n_receiver,
-            params,
-        })
+        Ok(Self { channel, prg, rcot_sender, rcot_receiver, one_of_n_sender, one_of_n_receiver, params })
     }
 
     /// A session whose OTs exist already: from the ideal dealer, or stored ones
@@ -80,38 +83,64 @@ impl Session {
 
 /// The cost of [`Session::setup`].
 pub fn setup_cost(params: &Params) -> Cost {
-    let rot = |sender, count| iknp::cost(sender, count);
-    match (params.rcot, params.one_of_n) {
-        (RcotBackend::Ideal | RcotBackend::Stored, _) => Cost::ZERO,
-        (RcotBackend::Iknp, one_of_n) => {
-            let both = base::cost(Role::P1, iknp::BASE_OTS) + rot(Role::P0, iknp::BASE_OTS);
-            match one_of_n {
-                OneOfNBackend::Rcot => both,
-                OneOfNBackend::Kk13 => {
-                    both + rot(Role::P1, kk13::BASE_OTS)
-                        + rot(Role::P0, kk13::BASE_OTS)
-                        + kk13::setup_cost(Role::P0).beside(kk13::setup_cost(Role::P1))
-                }
-            }
+    let rot = |sender, count| params.rcot.cost_chosen(sender, count);
+    let trees = |sender| match params.rcot {
+        RcotBackend::Softspoken { k } => softspoken::setup_cost(k, sender),
+        RcotBackend::Iknp | RcotBackend::Ideal | RcotBackend::Stored => Cost::ZERO,
+    };
+    if matches!(params.rcot, RcotBackend::Ideal | RcotBackend::Stored) {
+        return Cost::ZERO;
+    }
+    let both = base::cost(Role::P1, BASE_OTS) + trees(Role::P0) + rot(Role::P0, BASE_OTS) + trees(Role::P1);
+    match params.one_of_n {
+        OneOfNBackend::Rcot => both,
+        OneOfNBackend::Kk13 => {
+            both + rot(Role::P1, kk13::BASE_OTS)
+                + rot(Role::P0, kk13::BASE_OTS)
+                + kk13::setup_cost(Role::P0).beside(kk13::setup_cost(Role::P1))
         }
     }
 }
 
-fn iknp_both(channel: &mut Channel, prg: &mut Prg) -> Result<(IknpSender, IknpReceiver)> {
+/// Both directions of an OT extension.
+type Both = (Box<dyn RcotSender>, Box<dyn RcotReceiver>);
+
+fn iknp_both(channel: &mut Channel, prg: &mut Prg) -> Result<Both> {
     let delta = Zeroizing::new(prg.block());
     let delta_bits = BitVec::from_words(delta.words().to_vec(), 128);
     match channel.role() {
         Role::P0 => {
             let keys = Zeroizing::new(base::receive(channel, prg, &delta_bits)?); // (1)
             let mut sender = IknpSender::new(*delta, &keys);
-            let pairs = pairs(rot::send(channel, &mut sender, iknp::BASE_OTS)?); // (2)
-            Ok((sender, IknpReceiver::new(&pairs, prg.child())))
+            let pairs = pairs(rot::send(channel, &mut sender, BASE_OTS)?); // (2)
+            Ok((Box::new(sender), Box::new(IknpReceiver::new(&pairs, prg.child()))))
         }
         Role::P1 => {
-            let pairs = Zeroizing::new(base::send(channel, prg, iknp::BASE_OTS)?); // (1)
+            let pairs = Zeroizing::new(base::send(channel, prg, BASE_OTS)?); // (1)
             let mut receiver = IknpReceiver::new(&pairs, prg.child());
             let keys = Zeroizing::new(rot::receive(channel, &mut receiver, &delta_bits)?); // (2)
-            Ok((IknpSender::new(*delta, &keys), receiver))
+            Ok((Box::new(IknpSender::new(*delta, &keys)), Box::new(receiver)))
+        }
+    }
+}
+
+fn softspoken_both(channel: &mut Channel, prg: &mut Prg, k: usize) -> Result<Both> {
+    let delta = Zeroizing::new(prg.block());
+    let delta_bits = BitVec::from_words(delta.words().to_vec(), 128);
+    match channel.role() {
+        Role::P0 => {
+            let keys = Zeroizing::new(base::receive(channel, prg, &delta_bits)?); // (1)
+            let mut sender = SoftspokenSender::setup(channel, k, *delta, &keys)?;
+            let pairs = pairs(rot::send(channel, &mut sender, BASE_OTS)?); // (2)
+            let receiver = SoftspokenReceiver::setup(channel, k, &pairs, prg.child())?;
+            Ok((Box::new(sender), Box::new(receiver)))
+        }
+        Role::P1 => {
+            let pairs = Zeroizing::new(base::send(channel, prg, BASE_OTS)?); // (1)
+            let mut receiver = SoftspokenReceiver::setup(channel, k, &pairs, prg.child())?;
+            let keys = Zeroizing::new(rot::receive(channel, &mut receiver, &delta_bits)?); // (2)
+            let sender = SoftspokenSender::setup(channel, k, *delta, &keys)?;
+            Ok((Box::new(sender), Box::new(receiver)))
         }
     }
 }
@@ -119,8 +148,8 @@ fn iknp_both(channel: &mut Channel, prg: &mut Prg) -> Result<(IknpSender, IknpRe
 fn kk13_both(
     channel: &mut Channel,
     prg: &mut Prg,
-    sender: &mut IknpSender,
-    receiver: &mut IknpReceiver,
+    sender: &mut dyn RcotSender,
+    receiver: &mut dyn RcotReceiver,
 ) -> Result<(OneOfNSender, OneOfNReceiver)> {
     let s = Zeroizing::new([prg.block(), prg.block()]);
     let s_bits = BitVec::from_words(s.iter().flat_map(|b: &Block| b.words()).collect(), kk13::BASE_OTS);

@@ -115,7 +115,7 @@ pub fn run_sessions<A: Send, B: Send>(
             RcotBackend::Stored => {
                 dealt(channel, prg, params, [2, 3].map(|i| boxed(stored_dealer(Block::new(seed, i)))))
             }
-            RcotBackend::Iknp => Session::setup(channel, prg, params)?,
+            RcotBackend::Iknp | RcotBackend::Softspoken { .. } => Session::setup(channel, prg, params)?,
         };
         // Both parties end with a receive, so that what follows is counted as on a fresh channel.
         hello(&mut session.channel)?;

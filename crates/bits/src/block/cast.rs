@@ -17,6 +17,14 @@ impl Block {
         // SAFETY: as in `as_words`; every pair of words is a block, and the borrow is exclusive.
         unsafe { std::slice::from_raw_parts_mut(blocks.as_mut_ptr().cast(), blocks.len()) }
     }
+
+    /// The bytes of the blocks to write, which on this machine are little-endian.
+    #[cfg(target_endian = "little")]
+    #[inline]
+    pub fn as_bytes_mut(blocks: &mut [Self]) -> &mut [u8] {
+        // SAFETY: as in `as_bytes`; all bit patterns are blocks, and the borrow is exclusive.
+        unsafe { std::slice::from_raw_parts_mut(blocks.as_mut_ptr().cast(), size_of_val(blocks)) }
+    }
 }
 
 /// The little-endian bytes, which on this machine are the bytes in memory.
@@ -24,11 +32,4 @@ impl Block {
 pub(super) fn as_bytes(blocks: &[Block]) -> &[u8] {
     // SAFETY: `Block` has no padding, so every byte is initialised; a byte has alignment 1.
     unsafe { std::slice::from_raw_parts(blocks.as_ptr().cast(), size_of_val(blocks)) }
-}
-
-/// The little-endian bytes to write, which on this machine are the bytes in memory.
-#[cfg(target_endian = "little")]
-pub(super) fn as_bytes_mut(blocks: &mut [Block]) -> &mut [u8] {
-    // SAFETY: as in `as_bytes`; all bit patterns are blocks, and the borrow is exclusive.
-    unsafe { std::slice::from_raw_parts_mut(blocks.as_mut_ptr().cast(), size_of_val(blocks)) }
 }

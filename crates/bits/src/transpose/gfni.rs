@@ -22,6 +22,19 @@ impl Gfni {
         // SAFETY: `self` exists only where the features were detected.
         unsafe { transpose(rows, out) }
     }
+
+    pub(super) fn transpose_lines(self, rows: &[Block], out: &mut [Block]) {
+        // SAFETY: as in `transpose`.
+        unsafe { transpose_lines(rows, out) }
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,gfni")]
+fn transpose_lines(rows: &[Block], out: &mut [Block]) {
+    let mut scratch = [[_mm512_setzero_si512(); 16]; 8];
+    for (rows, out) in rows.as_chunks::<512>().0.iter().zip(out.as_chunks_mut::<512>().0) {
+        tile(rows, 4, 0..4, &mut scratch, out);
+    }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,gfni")]

@@ -16,6 +16,7 @@ use proptest::prelude::*;
 
 const IDEAL: Params = Params::IDEAL;
 const IKNP: Params = Params { rcot: RcotBackend::Iknp, ..IDEAL };
+const SOFTSPOKEN: Params = Params { rcot: RcotBackend::Softspoken { k: 4 }, ..IDEAL };
 const STORED: Params = Params { rcot: RcotBackend::Stored, ..IDEAL };
 
 fn widths() -> impl Strategy<Value = Width> {
@@ -24,7 +25,13 @@ fn widths() -> impl Strategy<Value = Width> {
 
 /// The dealer mostly, and every kind of OTs that two parties can have.
 fn suites() -> impl Strategy<Value = Params> {
-    prop_oneof![6 => Just(IDEAL), 1 => Just(Params::CRYPTFLOW2), 1 => Just(IKNP), 1 => Just(STORED)]
+    prop_oneof![
+        6 => Just(IDEAL),
+        1 => Just(Params::CRYPTFLOW2),
+        1 => Just(IKNP),
+        1 => Just(SOFTSPOKEN),
+        1 => Just(STORED)
+    ]
 }
 
 fn lengths() -> impl Strategy<Value = usize> {

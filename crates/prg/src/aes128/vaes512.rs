@@ -17,7 +17,7 @@ pub(crate) const LANES: usize = 4;
 
 impl Vaes512 {
     /// The key, or `None` where the machine lacks the instructions.
-    pub(super) fn new(key: Block) -> Option<Self> {
+    pub(crate) fn new(key: Block) -> Option<Self> {
         let detected = is_x86_feature_detected!("vaes")
             && is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("aes");
