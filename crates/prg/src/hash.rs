@@ -13,7 +13,7 @@
 #[cfg(target_arch = "x86_64")]
 mod aesni;
 #[cfg(target_arch = "x86_64")]
-mod vaes512;
+pub(crate) mod vaes512;
 
 use crate::Aes128;
 use crate::aes128::Backend;

@@ -10,14 +10,18 @@
 //! ```
 
 mod aes128;
+pub mod ggm;
 mod hash;
+pub mod lpn;
 mod prg;
+mod quad;
 
 pub use aes128::Aes128;
 #[doc(hidden)]
 pub use hash::Hasher;
 pub use hash::{expand, hash, hash_many, hash_pair};
 pub use prg::Prg;
+pub use quad::Quad;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
