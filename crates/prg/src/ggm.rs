@@ -13,6 +13,8 @@
 //! under one Δ are distinct but for collisions of random blocks.
 
 #[cfg(target_arch = "x86_64")]
+mod aesni;
+#[cfg(target_arch = "x86_64")]
 pub(crate) mod vaes512;
 
 use crate::aes128::Backend;
@@ -95,7 +97,9 @@ impl Trees {
         match &self.aes.0 {
             #[cfg(target_arch = "x86_64")]
             Backend::Vaes512(aes) => aes.expand_level(nodes, fix),
-            _ => self.define(nodes, fix),
+            #[cfg(target_arch = "x86_64")]
+            Backend::AesNi(aes) => aes.expand_level(nodes, fix),
+            Backend::Portable(_) => self.define(nodes, fix),
         }
     }
 

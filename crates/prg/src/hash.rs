@@ -11,7 +11,7 @@
 //! of section 7.4, which a backend whose peer can bias its outputs has to use.
 
 #[cfg(target_arch = "x86_64")]
-mod aesni;
+pub(crate) mod aesni;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod vaes512;
 

@@ -94,27 +94,32 @@ impl Encoder {
         }
     }
 
-    /// The definition.
+    /// The definition, 128 rows at a time.
     fn define(&self, matrix: u64, first: usize, table: Table<'_>, fix: Option<&Fix>, leaves: &mut [Block]) {
-        const LINES: usize = 16;
-        let (rows, mask) = (table.rows_of_a_line(), table.entries() - 1);
-        let mut places = [Block::ZERO; LINES * 4 * WEIGHT / 4 + 1];
-        for (chunk, lines) in leaves.chunks_mut(4 * LINES).enumerate() {
-            let word = (first + LINES * chunk) * rows * WEIGHT;
-            self.0.counter(u128::from(matrix) << 64 | (word / 4) as u128, &mut places);
-            let place = |row: usize, i: usize| {
-                let at = word % 4 + row * WEIGHT + i;
-                let half = places[at / 4].words()[at / 2 % 2] >> (32 * (at % 2)) & 0xFFFF_FFFF;
-                (half >> 6) as usize & mask
-            };
-            for (l, line) in lines.as_chunks_mut::<4>().0.iter_mut().enumerate() {
-                let mut sum = fixed(Quad(*line), LINES * chunk + l, fix);
+        const ROWS: usize = 128;
+        let (of_a_line, mask) = (table.rows_of_a_line(), table.entries() as u64 - 1);
+        let mut stream = [Block::ZERO; ROWS * WEIGHT / 4];
+        let mut places = [[0; WEIGHT]; ROWS];
+        let lines = leaves.as_chunks_mut::<4>().0.chunks_mut(ROWS / of_a_line);
+        for (lines, start) in lines.zip((0..).step_by(ROWS / of_a_line)) {
+            let rows = &mut places[..lines.len() * of_a_line];
+            let blocks = &mut stream[..(rows.len() * WEIGHT).div_ceil(4)];
+            // An even row begins with a whole block.
+            let block = (first + start) * of_a_line * WEIGHT / 4;
+            self.0.counter(u128::from(matrix) << 64 | block as u128, blocks);
+            let words = blocks.iter().flat_map(|block| block.words());
+            let words = words.flat_map(|word| [word & 0xFFFF_FFFF, word >> 32]);
+            for (place, word) in rows.as_flattened_mut().iter_mut().zip(words) {
+                *place = (word >> 6 & mask) as usize;
+            }
+            for (i, (line, rows)) in lines.iter_mut().zip(rows.chunks_exact(of_a_line)).enumerate() {
+                let mut sum = fixed(Quad(*line), start + i, fix);
                 match table {
-                    Table::Wide(quads) => (0..WEIGHT).for_each(|i| sum ^= quads[place(l, i)]),
+                    Table::Wide(quads) => rows[0].iter().for_each(|&place| sum ^= quads[place]),
                     Table::Narrow(quads) => {
                         let blocks = Quad::as_blocks(quads);
-                        for (j, sum) in sum.0.iter_mut().enumerate() {
-                            (0..WEIGHT).for_each(|i| *sum ^= blocks[place(4 * l + j, i)]);
+                        for (sum, row) in sum.0.iter_mut().zip(rows) {
+                            row.iter().for_each(|&place| *sum ^= blocks[place]);
                         }
                     }
                 }
