@@ -51,6 +51,23 @@ impl Pair {
         start.elapsed()
     }
 
+    /// Runs the two functions once, side by side, and returns what they give.
+    ///
+    /// # Panics
+    /// When a party fails.
+    pub fn both<A: Send, B: Send>(
+        &mut self,
+        p0: impl FnOnce(&mut Session) -> Result<A> + Send,
+        p1: impl FnOnce(&mut Session) -> Result<B> + Send,
+    ) -> (A, B) {
+        let [s0, s1] = &mut self.ends;
+        let (own, other) = std::thread::scope(|scope| {
+            let other = scope.spawn(|| p1(s1));
+            (p0(s0), other.join().unwrap_or_else(|e| std::panic::resume_unwind(e)))
+        });
+        (own.unwrap_or_else(|e| panic!("{e}")), other.unwrap_or_else(|e| panic!("{e}")))
+    }
+
     /// Bytes that one run of the two functions puts on the wire, both directions.
     ///
     /// # Panics

@@ -11,9 +11,9 @@
 //! of section 7.4, which a backend whose peer can bias its outputs has to use.
 
 #[cfg(target_arch = "x86_64")]
-mod aesni;
+pub(crate) mod aesni;
 #[cfg(target_arch = "x86_64")]
-mod vaes512;
+pub(crate) mod vaes512;
 
 use crate::Aes128;
 use crate::aes128::Backend;

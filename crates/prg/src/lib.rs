@@ -11,8 +11,11 @@
 
 mod aes128;
 mod fold;
+pub mod ggm;
 mod hash;
+pub mod lpn;
 mod prg;
+mod quad;
 
 pub use aes128::Aes128;
 pub use fold::Fold;
@@ -20,6 +23,7 @@ pub use fold::Fold;
 pub use hash::Hasher;
 pub use hash::{expand, hash, hash_many, hash_pair};
 pub use prg::Prg;
+pub use quad::Quad;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

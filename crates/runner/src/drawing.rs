@@ -140,7 +140,8 @@ pub(crate) fn draw(
     let Session { channel, rcot_sender, rcot_receiver, .. } = s;
     // The receivers of a live backend speak first; of silent OT the senders, first P0.
     let sender_first = silent.is_some() && role == Role::P0;
-    let (sender, receiver): (&mut dyn copriv_ot::RcotSender, &mut dyn copriv_ot::RcotReceiver) = match silent {
+    let (sender, receiver): (&mut dyn copriv_ot::RcotSender, &mut dyn copriv_ot::RcotReceiver) = match silent
+    {
         Some(Silent { sender, receiver }) => (sender, receiver),
         None => (rcot_sender.as_mut(), rcot_receiver.as_mut()),
     };

@@ -1,7 +1,7 @@
 //! One party's end of a session: the two phases of an inference.
 
-use crate::plan::{Job, Situation};
 use crate::drawing::{self, Silent, draws};
+use crate::plan::{Job, Situation};
 use crate::program::{Done, LayerSecrets, Program, Step};
 use crate::report::{Phase, Recorder};
 use crate::{Error, Output, Plan, Progress, Report};

@@ -1,5 +1,5 @@
-use crate::offer::{Answered, Asked, kept_cost};
 use crate::drawing::OtState;
+use crate::offer::{Answered, Asked, kept_cost};
 use crate::program::{Program, Step};
 use crate::{Error, LayerReport, Offer, Ot, Report, Settings, Suite};
 use copriv_channel::{Cost, Traffic};

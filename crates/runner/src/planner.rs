@@ -9,7 +9,6 @@ use copriv_channel::Cost;
 use copriv_ir::{Architecture, ConvGeometry, Layer, LayerOp, Lowered, Shape, Simplify, Window};
 use copriv_linear::candidates::{TileSizes, candidates, headrooms};
 use copriv_linear::{Conv2d, Direct, LinearLayer, Padding, Precision, Producer, Roles};
-use copriv_ot::RcotBackend;
 use copriv_ring::Width;
 use copriv_wire::Role;
 use std::collections::HashMap;

@@ -128,7 +128,7 @@ fn fill(keys: &RoundKeys, out: &mut [Block], mut input: impl FnMut() -> (__m128i
 /// σ swaps the words, then adds the old high word to the new one.
 #[inline]
 #[target_feature(enable = "sse2")]
-fn sigma(x: __m128i) -> __m128i {
+pub(crate) fn sigma(x: __m128i) -> __m128i {
     let high = _mm_and_si128(x, _mm_set_epi64x(-1, 0));
     _mm_xor_si128(_mm_shuffle_epi32::<0x4E>(x), high)
 }

@@ -152,7 +152,7 @@ fn feed<const V: usize>(keys: &Keys, mut x: [__m512i; V], tweak: [__m512i; V]) -
 /// σ swaps the words, then adds the old high word to the new one.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn sigma(x: __m512i) -> __m512i {
+pub(crate) fn sigma(x: __m512i) -> __m512i {
     let swapped = _mm512_permutex_epi64::<0b10_11_00_01>(x);
     _mm512_mask_xor_epi64(swapped, 0b1010_1010, swapped, x)
 }
