@@ -24,7 +24,7 @@ pub fn transpose(rows: &[Block], out: &mut [Block]) {
 }
 
 /// As [`transpose`], of rows that are stored in lines of four blocks: first line 0 of each of the 128 rows, then line 1 of
-/// each, and so on. Fastest where `out` is not in cache.
+/// each, and so on.
 ///
 /// # Panics
 /// When `rows` and `out` differ in length or that is not a multiple of 512.
