@@ -11,7 +11,7 @@ use copriv_ring::{RingVec, Width};
 use copriv_runner::{
     Client, Error, Inference, Model, Output, PhaseCost, Plan, Report, Reveal, Served, Server,
 };
-use copriv_runner::{Settings, Source, Stock, Store, Suite, planner};
+use copriv_runner::{Ot, Settings, Source, Stock, Store, Suite, planner};
 use copriv_wire::Role;
 use proptest::prelude::*;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -80,11 +80,14 @@ fn check_report(plan: &Plan, report: &Report, served: &Report) {
 
 /// Runs `inputs` in one session under every suite, and once more from a store.
 fn check(net: &Lowered, reveal: Reveal, inputs: &[RingVec]) -> Vec<Report> {
-    Suite::ALL.into_iter().flat_map(|suite| check_suite(net, suite, reveal, inputs)).collect()
+    let ots = Ot::ALL.map(|ot| (Suite::Best, ot));
+    let suites = [Suite::Cryptflow2, Suite::Copriv].map(|suite| (suite, Ot::default()));
+    let settings = suites.into_iter().chain(ots).map(|(suite, ot)| Settings { suite, ot, reveal });
+    settings.flat_map(|settings| check_suite(net, settings, inputs)).collect()
 }
 
-fn check_suite(net: &Lowered, suite: Suite, reveal: Reveal, inputs: &[RingVec]) -> Vec<Report> {
-    let settings = Settings::new(suite, reveal);
+fn check_suite(net: &Lowered, settings: Settings, inputs: &[RingVec]) -> Vec<Report> {
+    let suite = settings.suite;
     let prepared = planner::prepare(net, &settings).unwrap();
     let public = planner::prepare_architecture(&net.architecture, &settings).unwrap();
     assert_eq!(prepared.architecture, public, "the client can plan what the server runs");
