@@ -12,7 +12,7 @@ use copriv_ot::one_of_n::{OneOfNReceiver, OneOfNSender, Part};
 use copriv_ot::{RcotReceiver, RcotSender, base, chosen, cot, iknp, triple};
 use copriv_prg::Prg;
 use copriv_ring::{RingVec, Width};
-use copriv_runner::{Client, Model, Reveal, Server, Settings, Source, Stock, Store, Suite};
+use copriv_runner::{Client, EntryId, Model, Reveal, Server, Settings, Source, Stock, Store, Suite};
 use copriv_session::{Params, Session, agree, hello};
 use copriv_share::{Arithmetic, Boolean, open_to, reveal, share_input};
 use copriv_testkit::dealer;
@@ -269,6 +269,8 @@ fn with_store(run: impl FnOnce(&Store) -> Result<()>) -> Result<()> {
 
 fn server_stored(c: Channel) -> Result<()> {
     with_store(|store| {
+        // The same each time, as the seed has it.
+        store.identity(EntryId([7; 16])).expect("a new store");
         let model = model()
             .with_stock(Stock::new(store.clone(), 2).expect("the store is sound"))
             .expect("a short offer");

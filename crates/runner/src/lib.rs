@@ -22,7 +22,7 @@ mod suite;
 mod hostile;
 
 pub use client::{Client, Inference, Output, Source};
-pub use copriv_store::{Error as StoreError, Store};
+pub use copriv_store::{EntryId, Error as StoreError, Store};
 pub use entropy::entropy;
 pub use error::Error;
 pub use offer::{Offer, Reveal};
