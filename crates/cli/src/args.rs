@@ -71,7 +71,8 @@ pub struct ProtocolArgs {
     /// cheaper OT role) or cryptflow2 (the baseline).
     #[arg(long, value_name = "NAME", default_value_t)]
     pub suite: Suite,
-    /// Where the oblivious transfers of suite best come from: iknp.
+    /// Where the oblivious transfers of suite best come from: silent (under a bit each where that is cheaper than its set-up,
+    /// with softspoken for linear layers), softspoken (32 bits each) or iknp (128 bits each).
     #[arg(long, value_name = "NAME", default_value_t)]
     pub ot: Ot,
     #[command(flatten)]
