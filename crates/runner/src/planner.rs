@@ -180,7 +180,7 @@ fn price(cost: &Cost) -> u64 {
 /// online counts twice: for it somebody waits.
 pub(crate) fn whole_price(online: &Cost, rcot: u64) -> u64 {
     let drawn = online.rcots_from(Role::P0) + online.rcots_from(Role::P1);
-    (2 * price(online) << 16) + drawn * rcot
+    ((2 * price(online)) << 16) + drawn * rcot
 }
 
 pub(crate) fn conv2d(geometry: &ConvGeometry, input: Shape) -> Conv2d {
