@@ -120,7 +120,10 @@ fn silent(criterion: &mut Criterion) {
         group.throughput(Throughput::Elements(leaves.len() as u64));
         for (name, trees) in Trees::backends() {
             group.bench_function(BenchmarkId::new(name, height), |b| {
-                b.iter(|| (1..height).fold(Quad::ZERO, |_, level| trees.expand_level(&mut leaves[..8 << level], None)[0]))
+                b.iter(|| {
+                    (1..height)
+                        .fold(Quad::ZERO, |_, level| trees.expand_level(&mut leaves[..8 << level], None)[0])
+                })
             });
         }
     }
@@ -133,7 +136,8 @@ fn silent(criterion: &mut Criterion) {
         let mut table = vec![Quad::ZERO; 1 << log_entries];
         Prg::from_seed(Block::ONES).fill(Quad::as_blocks_mut(&mut table));
         for (name, encoder) in Encoder::backends() {
-            for (shape, table) in [("wide", Table::Wide(&table)), ("narrow", Table::Narrow(&table[..table.len() / 4]))]
+            for (shape, table) in
+                [("wide", Table::Wide(&table)), ("narrow", Table::Narrow(&table[..table.len() / 4]))]
             {
                 let (id, mut first) = (BenchmarkId::new(format!("{name}, {shape}"), log_entries), 0);
                 group.bench_function(id, |b| {

@@ -149,12 +149,17 @@ mod tests {
             let mut prg = Prg::from_seed(Block::new(height as u64, 5));
             let delta = Block::new(prg.block().low() | 1, prg.block().high());
             let mut quads = |n: usize| -> Vec<Quad> {
-                (0..n).map(|_| Quad::from_fn(|_| Block::new(prg.block().low() & !1, prg.block().low()))).collect()
+                (0..n)
+                    .map(|_| Quad::from_fn(|_| Block::new(prg.block().low() & !1, prg.block().low())))
+                    .collect()
             };
             let (roots, q, bits) = (quads(fours), quads(fours * height), quads(fours * height));
             let choice = |i: usize, j: usize| bits[i].0[j].high() & 1;
-            let t: Vec<Quad> =
-                q.iter().enumerate().map(|(i, q)| Quad::from_fn(|j| q.0[j] ^ delta.select(choice(i, j)))).collect();
+            let t: Vec<Quad> = q
+                .iter()
+                .enumerate()
+                .map(|(i, q)| Quad::from_fn(|j| q.0[j] ^ delta.select(choice(i, j))))
+                .collect();
             let scratch = || (vec![Quad::ZERO; fours * height], vec![Block::ZERO; fours * (4 << height)]);
             let out = run_channels(
                 copriv_channel::memory(),

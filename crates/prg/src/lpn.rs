@@ -86,7 +86,10 @@ impl Encoder {
     ) {
         let entries = table.entries();
         assert!(entries.is_power_of_two() && entries <= MAX_ENTRIES, "a power of two of entries");
-        assert!(leaves.len().is_multiple_of(4) && first.is_multiple_of(2), "whole lines, from an even one on");
+        assert!(
+            leaves.len().is_multiple_of(4) && first.is_multiple_of(2),
+            "whole lines, from an even one on"
+        );
         match &self.0.0 {
             #[cfg(target_arch = "x86_64")]
             Backend::Vaes512(aes) => aes.encode(matrix, first, table, fix, leaves),
@@ -97,29 +100,28 @@ impl Encoder {
     /// The definition, 128 rows at a time.
     fn define(&self, matrix: u64, first: usize, table: Table<'_>, fix: Option<&Fix>, leaves: &mut [Block]) {
         const ROWS: usize = 128;
-        let (of_a_line, mask) = (table.rows_of_a_line(), table.entries() as u64 - 1);
+        let (of_a_line, mask) = (table.rows_of_a_line(), table.entries() as u32 - 1);
         let mut stream = [Block::ZERO; ROWS * WEIGHT / 4];
-        let mut places = [[0; WEIGHT]; ROWS];
+        let mut places = [[0u32; WEIGHT]; ROWS];
         let lines = leaves.as_chunks_mut::<4>().0.chunks_mut(ROWS / of_a_line);
         for (lines, start) in lines.zip((0..).step_by(ROWS / of_a_line)) {
-            let rows = &mut places[..lines.len() * of_a_line];
-            let blocks = &mut stream[..(rows.len() * WEIGHT).div_ceil(4)];
+            let blocks = &mut stream[..(lines.len() * of_a_line * WEIGHT).div_ceil(4)];
             // An even row begins with a whole block.
             let block = (first + start) * of_a_line * WEIGHT / 4;
             self.0.counter(u128::from(matrix) << 64 | block as u128, blocks);
-            let words = blocks.iter().flat_map(|block| block.words());
-            let words = words.flat_map(|word| [word & 0xFFFF_FFFF, word >> 32]);
-            for (place, word) in rows.as_flattened_mut().iter_mut().zip(words) {
-                *place = (word >> 6 & mask) as usize;
+            for (places, block) in places.as_flattened_mut().as_chunks_mut::<4>().0.iter_mut().zip(blocks) {
+                let [low, high] = block.words();
+                let place = |word: u64| (word as u32 >> 6) & mask;
+                *places = [place(low), place(low >> 32), place(high), place(high >> 32)];
             }
-            for (i, (line, rows)) in lines.iter_mut().zip(rows.chunks_exact(of_a_line)).enumerate() {
+            for (i, (line, rows)) in lines.iter_mut().zip(places.chunks_exact(of_a_line)).enumerate() {
                 let mut sum = fixed(Quad(*line), start + i, fix);
                 match table {
-                    Table::Wide(quads) => rows[0].iter().for_each(|&place| sum ^= quads[place]),
+                    Table::Wide(quads) => rows[0].iter().for_each(|&place| sum ^= quads[place as usize]),
                     Table::Narrow(quads) => {
                         let blocks = Quad::as_blocks(quads);
                         for (sum, row) in sum.0.iter_mut().zip(rows) {
-                            row.iter().for_each(|&place| *sum ^= blocks[place]);
+                            row.iter().for_each(|&place| *sum ^= blocks[place as usize]);
                         }
                     }
                 }
@@ -172,7 +174,8 @@ mod tests {
             let mut bit = 0;
             if let Some(fix) = fix {
                 bit = u64::from(fix.path[j] == l as u64);
-                x ^= fix.point.0[j].select(bit) ^ fix.sibling.0[j].select(u64::from(fix.path[j] ^ 1 == l as u64));
+                x ^= fix.point.0[j].select(bit)
+                    ^ fix.sibling.0[j].select(u64::from(fix.path[j] ^ 1 == l as u64));
             }
             let x = Block::new(x.low() & !1 | bit, x.high());
             let sum = |row: usize, entry: &dyn Fn(usize) -> Block| {

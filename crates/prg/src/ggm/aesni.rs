@@ -3,8 +3,8 @@
 
 use super::Fix;
 use crate::Quad;
-use crate::aes128::aesni::{AesNi, load, permute, rounds, store};
 use crate::aes128::RoundKeys;
+use crate::aes128::aesni::{AesNi, load, permute, rounds, store};
 use crate::hash::aesni::sigma;
 use copriv_bits::Block;
 use std::arch::x86_64::*;
@@ -30,7 +30,9 @@ fn expand_level(keys: &RoundKeys, nodes: &mut [Block]) -> [Quad; 2] {
     for first in (0..nodes.len() / 8).step_by(2).rev() {
         let both = nodes.len() >= 16;
         let mut x = [zero; 8];
-        x.iter_mut().zip(&nodes[4 * first..][..if both { 8 } else { 4 }]).for_each(|(x, node)| *x = load(node));
+        x.iter_mut()
+            .zip(&nodes[4 * first..][..if both { 8 } else { 4 }])
+            .for_each(|(x, node)| *x = load(node));
         let mut state = x;
         state.iter_mut().for_each(|s| *s = sigma(*s));
         let feed = state;

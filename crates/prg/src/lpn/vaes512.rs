@@ -5,8 +5,8 @@
 use super::{Table, WEIGHT};
 use crate::aes128::vaes512::{LANES, Vaes512, broadcast, load_keys, permute};
 use crate::aes128::{RoundKeys, Words};
-use crate::ggm::vaes512::Fixer;
 use crate::ggm::Fix;
+use crate::ggm::vaes512::Fixer;
 use copriv_bits::Block;
 use std::arch::x86_64::*;
 
@@ -36,14 +36,7 @@ impl Vaes512 {
 }
 
 #[target_feature(enable = "avx512f,vaes")]
-fn with_fix(
-    keys: &RoundKeys,
-    matrix: u64,
-    first: usize,
-    table: Table<'_>,
-    fix: &Fix,
-    leaves: &mut [Block],
-) {
+fn with_fix(keys: &RoundKeys, matrix: u64, first: usize, table: Table<'_>, fix: &Fix, leaves: &mut [Block]) {
     let fixer = Fixer::new(fix);
     let line = |i: usize, x: __m512i| {
         let bit = broadcast([1, 0]);
@@ -78,7 +71,9 @@ fn encode(
         match table {
             Table::Wide(quads) => {
                 let base: *const u8 = quads.as_ptr().cast();
-                for (l, (x, places)) in lines.iter_mut().zip(places.as_chunks::<{ WEIGHT / 2 }>().0).enumerate() {
+                for (l, (x, places)) in
+                    lines.iter_mut().zip(places.as_chunks::<{ WEIGHT / 2 }>().0).enumerate()
+                {
                     let mut sum = line(start + l, load(x));
                     for &pair in places {
                         // SAFETY: `find_places` masks both offsets to those of quads of the table.
@@ -95,7 +90,9 @@ fn encode(
             }
             Table::Narrow(quads) => {
                 let base: *const u8 = quads.as_ptr().cast();
-                for (l, (x, places)) in lines.iter_mut().zip(places.as_chunks::<{ 2 * WEIGHT }>().0).enumerate() {
+                for (l, (x, places)) in
+                    lines.iter_mut().zip(places.as_chunks::<{ 2 * WEIGHT }>().0).enumerate()
+                {
                     store(line(start + l, load(x)), x);
                     for (x, places) in x.iter_mut().zip(places.as_chunks::<{ WEIGHT / 2 }>().0) {
                         let mut sum = crate::aes128::aesni::load(x);
