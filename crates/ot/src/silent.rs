@@ -183,7 +183,7 @@ impl Schedule {
     /// look-up: both parties come to the same.
     pub fn for_count(count: usize) -> Self {
         let price = |schedule: &Self| {
-            let mut state = State::new(*schedule);
+            let (mut state, count) = (State::new(*schedule), count.min(1 << 27));
             let bytes = iknp_bytes(schedule.inputs()) + state.draw(Role::P0, count).bytes();
             8 * bytes + state.work
         };

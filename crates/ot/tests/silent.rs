@@ -99,6 +99,7 @@ fn every_schedule_is_correct_past_its_first_iteration() {
             left -= b.len();
         }
         assert!(state != 0);
+        assert!(ends.sender.memory().max(ends.receiver.memory()) < 60 << 20, "60 MiB");
         // Six standard deviations.
         let off = ones.abs_diff(total / 2);
         assert!(off * off < 9 * total, "{ones} of {total} choices are 1");
