@@ -165,7 +165,8 @@ mod tests {
     fn check(matrix: u64, first: usize, lines: usize, log_entries: u32, path: Option<[u64; 4]>) {
         let entries = 1 << log_entries;
         let leaves = blocks(4 * lines, 1);
-        let fix = path.map(|path| Fix { path, point: Quad([leaves[0]; 4]), sibling: Quad([leaves[1]; 4]) });
+        let added = blocks(2, 3);
+        let fix = path.map(|path| Fix { path, point: Quad([added[0]; 4]), sibling: Quad([added[1]; 4]) });
         let table: Vec<Quad> = blocks(4 * entries, 2).as_chunks::<4>().0.iter().map(|x| Quad(*x)).collect();
         let narrow = &table[..entries.div_ceil(4)];
         let mut want = [leaves.clone(), leaves.clone()];
