@@ -179,8 +179,9 @@ impl Schedule {
         Self(sets)
     }
 
-    /// The cheapest schedule for `count` OTs in one direction, if a byte takes eight times as long as a
-    /// look-up: both parties come to the same.
+    /// The cheapest schedule for `count` OTs in one direction if the first RCOTs are IKNP's and a byte takes eight times as long
+    /// as a nanosecond of look-ups: both parties come to the same. [`FAST`](Self::FAST) and [`LEAN`](Self::LEAN) are left to
+    /// those who know their link.
     pub fn for_count(count: usize) -> Self {
         let price = |schedule: &Self| {
             let (mut state, count) = (State::new(*schedule), count.min(1 << 27));
