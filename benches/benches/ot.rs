@@ -94,6 +94,7 @@ fn silent(criterion: &mut Criterion) {
         ("narrow 14", Schedule::SMALL),
         ("narrow 16", Schedule::MEDIUM),
         ("narrow 18", Schedule::LEAN),
+        ("wide 16", Schedule::FAST),
         ("wide 17", Schedule::LARGE),
     ] {
         let mut pair = Pair::new(IKNP);

@@ -25,8 +25,8 @@
 //! [`setup_cost`], then what [`State::draw`] says for each call: h blocks a tree from the sender, no rounds of its own.
 //!
 //! # Security
-//! Semi-honest. LPN with regular noise and ten-local codes; the estimates for each set are at [`Set`]. A wide set costs
-//! 2 bits (four instances with one matrix). Δ keeps 127 bits but for what the weight of Δ says of p: under 0.1 bits on average.
+//! Semi-honest, if LPN with regular noise is hard for ten-local codes (Boyle, Couteau, Gilboa, Ishai: Compressing Vector OLE, CCS 2018);
+//! estimates for each set are at [`Set`]. Of a wide set they hold for each of its four instances: one matrix costs at most 2 bits. Δ keeps 127 bits but for what the weight of Δ says of p: under 0.1 bits on average.
 //! The tweaks are 2^63 and on, apart from those of the backend it started from. Outputs are to be hashed
 //! ([`copriv_prg::hash`] states its bound; as the lowest bit of q is known, one bit less).
 //!
@@ -58,17 +58,24 @@ const FIRST_TWEAK: u64 = 1 << 63;
 
 /// A set of LPN parameters: regular noise, ten places a row.
 ///
-/// Security in bits against the known attacks, the least first: the hybrid of guessing and quadratic equations
-/// (ePrint 2025/1284), regular ISD by enumeration (Esser, Santini, ePrint 2023/1568), the algebraic attacks of Briaud and Øygarden
-/// (EUROCRYPT 2023) and its refinement (ePrint 2025/1476), pooled Gauss (Liu, Wang, Yang, Yu, ePrint 2022/712); by the formulas of
-/// these papers on a grid of their parameters:
+/// The known attacks in bits, by the formulas of the publications on a grid of their parameters: the hybrid of guessing and
+/// quadratic equations (ePrint 2025/1284), regular ISD by enumeration (Esser and Santini, ePrint 2023/1568), the algebraic attack of
+/// Briaud and Øygarden (EUROCRYPT 2023) and its refinement (ePrint 2025/1476), pooled Gauss (Liu, Wang, Yang and Yu,
+/// ePrint 2022/712). The test `lpn_security` computes them.
 ///
-/// | set      | N          | k    | t     | h  | hybrid | ISD | algebraic | refined | Gauss |
-/// |----------|------------|------|-------|----|--------|-----|-----------|---------|-------|
-/// TABLE
+/// | set | N | k | t | h | hybrid | ISD | algebraic | refined | Gauss |
+/// |-----|---|---|---|---|--------|-----|-----------|---------|-------|
+/// | NARROW_12 | 10,240 | 2^12 | 160 | 6 | >150 | 128.9 | 157.8 | 149.0 | 148.9 |
+/// | NARROW_13 | 26,624 | 2^13 | 208 | 7 | >150 | 128.8 | 155.7 | 147.7 | 144.8 |
+/// | NARROW_14 | 77,824 | 2^14 | 304 | 8 | 135.0 | 128.7 | 153.3 | 144.5 | 141.3 |
+/// | NARROW_16 | 872,448 | 2^16 | 852 | 10 | 128.7 | 132.5 | 146.0 | 134.5 | 139.6 |
+/// | WIDE_16 | 870,400 | 2^16 | 850 | 10 | 128.7 | 132.5 | 145.8 | 134.4 | 139.6 |
+/// | WIDE_17 | 2,396,160 | 2^17 | 1170 | 11 | 128.2 | 136.5 | 144.7 | 132.7 | 141.7 |
+/// | NARROW_18 | 6,225,920 | 2^18 | 1520 | 12 | 128.1 | 140.6 | 144.4 | 131.8 | 144.2 |
+/// | NARROW_19 | 15,564,800 | 2^19 | 1900 | 13 | 128.2 | 144.8 | 143.7 | 130.9 | 146.8 |
 ///
-/// The four large ones are those of emp-ot, their t rounded up to whole fours in narrow sets; the small ones, for bootstrapping, are
-/// the largest t for which the same formulas give 128 bits.
+/// The four large (N, k, t) are in use elsewhere for 128 bits, the narrow one of k = 2^16 with t rounded up to whole fours. The small
+/// ones are for bootstrapping: about the largest t for which the same formulas give 128 bits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Set {
     /// log2 k.
@@ -145,10 +152,14 @@ impl Schedule {
     pub const SMALL: Self = Self(&[Set::NARROW_12, Set::NARROW_13, Set::NARROW_14]);
     /// Up to 10^6 OTs.
     pub const MEDIUM: Self = Self(&[Set::NARROW_12, Set::NARROW_13, Set::NARROW_14, Set::NARROW_16]);
-    /// As many OTs as wanted, fastest.
+    /// As many OTs as wanted.
     pub const LARGE: Self =
         Self(&[Set::NARROW_12, Set::NARROW_13, Set::NARROW_14, Set::NARROW_16, Set::WIDE_17]);
-    /// As many OTs as wanted, with half the bytes of [`LARGE`](Self::LARGE).
+    /// As many OTs as wanted, with twice the bytes of [`LARGE`](Self::LARGE) and half the memory: for links of gigabits and shared
+    /// caches.
+    pub const FAST: Self =
+        Self(&[Set::NARROW_12, Set::NARROW_13, Set::NARROW_14, Set::NARROW_16, Set::WIDE_16]);
+    /// As many OTs as wanted, slower, with half the bytes of [`LARGE`](Self::LARGE).
     pub const LEAN: Self =
         Self(&[Set::NARROW_12, Set::NARROW_13, Set::NARROW_14, Set::NARROW_16, Set::NARROW_18]);
 
@@ -168,11 +179,12 @@ impl Schedule {
         Self(sets)
     }
 
-    /// The cheapest schedule for `count` OTs in one direction, if a byte takes eight times as long as a
-    /// look-up: both parties come to the same.
+    /// The cheapest schedule for `count` OTs in one direction if the first RCOTs are IKNP's and a byte takes eight times as long
+    /// as a nanosecond of look-ups: both parties come to the same. [`FAST`](Self::FAST) and [`LEAN`](Self::LEAN) are left to
+    /// those who know their link.
     pub fn for_count(count: usize) -> Self {
         let price = |schedule: &Self| {
-            let mut state = State::new(*schedule);
+            let (mut state, count) = (State::new(*schedule), count.min(1 << 27));
             let bytes = iknp_bytes(schedule.inputs()) + state.draw(Role::P0, count).bytes();
             8 * bytes + state.work
         };

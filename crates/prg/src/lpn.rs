@@ -100,29 +100,28 @@ impl Encoder {
     /// The definition, 128 rows at a time.
     fn define(&self, matrix: u64, first: usize, table: Table<'_>, fix: Option<&Fix>, leaves: &mut [Block]) {
         const ROWS: usize = 128;
-        let (of_a_line, mask) = (table.rows_of_a_line(), table.entries() as u64 - 1);
+        let (of_a_line, mask) = (table.rows_of_a_line(), table.entries() as u32 - 1);
         let mut stream = [Block::ZERO; ROWS * WEIGHT / 4];
-        let mut places = [[0; WEIGHT]; ROWS];
+        let mut places = [[0u32; WEIGHT]; ROWS];
         let lines = leaves.as_chunks_mut::<4>().0.chunks_mut(ROWS / of_a_line);
         for (lines, start) in lines.zip((0..).step_by(ROWS / of_a_line)) {
-            let rows = &mut places[..lines.len() * of_a_line];
-            let blocks = &mut stream[..(rows.len() * WEIGHT).div_ceil(4)];
+            let blocks = &mut stream[..(lines.len() * of_a_line * WEIGHT).div_ceil(4)];
             // An even row begins with a whole block.
             let block = (first + start) * of_a_line * WEIGHT / 4;
             self.0.counter(u128::from(matrix) << 64 | block as u128, blocks);
-            let words = blocks.iter().flat_map(|block| block.words());
-            let words = words.flat_map(|word| [word & 0xFFFF_FFFF, word >> 32]);
-            for (place, word) in rows.as_flattened_mut().iter_mut().zip(words) {
-                *place = (word >> 6 & mask) as usize;
+            for (places, block) in places.as_flattened_mut().as_chunks_mut::<4>().0.iter_mut().zip(blocks) {
+                let [low, high] = block.words();
+                let place = |word: u64| (word as u32 >> 6) & mask;
+                *places = [place(low), place(low >> 32), place(high), place(high >> 32)];
             }
-            for (i, (line, rows)) in lines.iter_mut().zip(rows.chunks_exact(of_a_line)).enumerate() {
+            for (i, (line, rows)) in lines.iter_mut().zip(places.chunks_exact(of_a_line)).enumerate() {
                 let mut sum = fixed(Quad(*line), start + i, fix);
                 match table {
-                    Table::Wide(quads) => rows[0].iter().for_each(|&place| sum ^= quads[place]),
+                    Table::Wide(quads) => rows[0].iter().for_each(|&place| sum ^= quads[place as usize]),
                     Table::Narrow(quads) => {
                         let blocks = Quad::as_blocks(quads);
                         for (sum, row) in sum.0.iter_mut().zip(rows) {
-                            row.iter().for_each(|&place| *sum ^= blocks[place]);
+                            row.iter().for_each(|&place| *sum ^= blocks[place as usize]);
                         }
                     }
                 }
@@ -166,7 +165,8 @@ mod tests {
     fn check(matrix: u64, first: usize, lines: usize, log_entries: u32, path: Option<[u64; 4]>) {
         let entries = 1 << log_entries;
         let leaves = blocks(4 * lines, 1);
-        let fix = path.map(|path| Fix { path, point: Quad([leaves[0]; 4]), sibling: Quad([leaves[1]; 4]) });
+        let added = blocks(2, 3);
+        let fix = path.map(|path| Fix { path, point: Quad([added[0]; 4]), sibling: Quad([added[1]; 4]) });
         let table: Vec<Quad> = blocks(4 * entries, 2).as_chunks::<4>().0.iter().map(|x| Quad(*x)).collect();
         let narrow = &table[..entries.div_ceil(4)];
         let mut want = [leaves.clone(), leaves.clone()];
