@@ -197,3 +197,51 @@ fn in_place(blocks: &mut Vec<Block>, all: usize) {
         roomy.zeroize();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Reveal, Suite};
+
+    fn settings(ot: Ot) -> Settings {
+        Settings { suite: Suite::Best, ot, reveal: Reveal::Logits }
+    }
+
+    fn online(count: usize) -> Vec<Cost> {
+        vec![Cost::rcots(Role::P0, count) + Cost::rcots(Role::P1, count / 3)]
+    }
+
+    #[test]
+    fn a_small_job_is_cheaper_without_silent_ot() {
+        let choose = |ot, count| OtSource::choose(&settings(ot), &online(count));
+        let is_silent = |source| matches!(source, OtSource::Silent { .. });
+        assert!(!is_silent(choose(Ot::Silent, 1000)) && is_silent(choose(Ot::Silent, 10_000_000)));
+        assert!([Ot::Iknp, Ot::Softspoken].iter().all(|&ot| !is_silent(choose(ot, 10_000_000))));
+        // Whatever is chosen is the cheaper one.
+        for count in [0, 1, 30_000, 300_000, 3_000_000] {
+            let price = |source: OtSource| {
+                let mut state = source.begin();
+                let drawn = online(count).iter().map(|cost| state.draw(cost)).sum::<Cost>();
+                (source.setup_cost() + drawn).bytes()
+            };
+            let best = price(choose(Ot::Silent, count));
+            assert!(best <= price(choose(Ot::Softspoken, count)), "{count}");
+        }
+    }
+
+    #[test]
+    fn the_cheaper_the_ots_the_lower_their_price() {
+        let [silent, softspoken, iknp] = Ot::ALL.map(|ot| price(&settings(ot)));
+        assert!(silent < 1 << 13 && (4 << 16..5 << 16).contains(&softspoken), "{silent} {softspoken}");
+        assert!((16 << 16..17 << 16).contains(&iknp), "{iknp}");
+    }
+
+    #[test]
+    fn parts_are_all_of_it() {
+        let cost = Cost::rcots(Role::P0, 3 * DRAW + 5) + Cost::rcots(Role::P1, DRAW);
+        let parts: Vec<[usize; 2]> = draws(&cost).collect();
+        assert_eq!(parts, [[DRAW, DRAW], [DRAW, 0], [DRAW, 0], [5, 0]]);
+        assert_eq!(counts(&cost, Role::P1), [DRAW, 3 * DRAW + 5]);
+        assert_eq!(draws(&Cost::ZERO).count(), 0);
+    }
+}
