@@ -1,4 +1,4 @@
-//! The tables of costs in the README, written from what the program plans.
+//! The tables of costs in the README, written from what the program plans and counts.
 
 use serde_json::Value;
 use std::fmt::Write;
@@ -6,7 +6,8 @@ use std::process::Command;
 
 /// Help of the command.
 pub const HELP: &str = "\
-Writes the tables between `<!-- begin: NAME -->` and `<!-- end: NAME -->` in README.md from `copriv plan --json`.
+Writes the tables between `<!-- begin: NAME -->` and `<!-- end: NAME -->` in README.md from `copriv plan --json`
+and `copriv bench counts --json`.
 
   --check   writes nothing and fails when a table is not what it would write
 ";
@@ -22,6 +23,56 @@ const ZOO: [&str; 8] = [
     "zoo:mobilenetv2-imagenet",
 ];
 
+/// The rings of the table of operations.
+const WIDTHS: [u64; 2] = [41, 32];
+
+/// What the code of others sends for an operation.
+struct Other {
+    operation: &'static str,
+    /// The row it stands in.
+    width: u64,
+    whose: &'static str,
+    /// The ring it was measured in.
+    ring: u64,
+    /// Both directions together.
+    bits: f64,
+}
+
+/// Measured with their code, the bytes of both directions: 65,536 ReLUs and truncations, the 16,384 windows of a map of 32x32x64,
+/// one argmax.
+const OTHERS: [Other; 14] = [
+    other("ReLU", 41, CRYPTFLOW2, 41, 44_007_424, 65_536),
+    other("ReLU", 41, OPENCHEETAH, 37, 3_719_248, 65_536),
+    other("ReLU", 32, SPU, 32, 3_194_880, 65_536),
+    other("truncation by 12", 41, CRYPTFLOW2, 41, 55_083_008, 65_536),
+    other("truncation by 12, one comparison", 41, CRYPTFLOW2, 41, 47_325_184, 65_536),
+    // Of this one bits are known.
+    other("truncation by 12, x >= 0 known, last bit may be off", 41, OPENCHEETAH, 37, 20, 8),
+    other("truncation by 12, x >= 0 known, last bit may be off", 41, SPU, 64, 139_264, 65_536),
+    other("ReLU, then truncation by 12", 41, CRYPTFLOW2, 41, 58_523_648, 65_536),
+    other("max pool 2x2", 41, CRYPTFLOW2, 41, 33_005_568, 16_384),
+    other("max pool 2x2", 41, OPENCHEETAH, 37, 2_789_616, 16_384),
+    other("max pool 2x2", 41, SPU, 64, 4_841_472, 16_384),
+    other("argmax of 100", 41, CRYPTFLOW2, 41, 223_704, 1),
+    other("argmax of 100", 41, OPENCHEETAH, 37, 15_622, 1),
+    other("argmax of 100", 41, SPU, 64, 36_448, 1),
+];
+
+const CRYPTFLOW2: &str = "CrypTFlow2";
+const OPENCHEETAH: &str = "OpenCheetah";
+const SPU: &str = "SPU";
+
+const fn other(
+    operation: &'static str,
+    width: u64,
+    whose: &'static str,
+    ring: u64,
+    bytes: u64,
+    count: u64,
+) -> Other {
+    Other { operation, width, whose, ring, bits: (8 * bytes) as f64 / count as f64 }
+}
+
 /// Runs the command.
 pub fn run(arguments: &[&str]) -> Result<bool, String> {
     let check = match arguments {
@@ -31,7 +82,8 @@ pub fn run(arguments: &[&str]) -> Result<bool, String> {
     };
     let path = crate::root().join("README.md");
     let before = std::fs::read_to_string(&path).map_err(|e| format!("README.md: {e}"))?;
-    let after = replace(&replace(&before, "digits", &layers("zoo:digits")?)?, "zoo", &suites(&ZOO)?)?;
+    let tables = [("digits", layers("zoo:digits")?), ("zoo", suites(&ZOO)?), ("operations", operations()?)];
+    let after = tables.iter().try_fold(before.clone(), |text, (name, table)| replace(&text, name, table))?;
     if before == after {
         println!("tables: README.md is up to date");
         return Ok(true);
@@ -55,14 +107,20 @@ fn replace(text: &str, name: &str, table: &str) -> Result<String, String> {
 
 /// What `copriv plan` prints of `model` as JSON with further `options`.
 fn plan(model: &str, options: &[&str]) -> Result<Value, String> {
+    copriv(&[&["plan", model], options].concat())
+}
+
+/// What the program prints as JSON.
+fn copriv(arguments: &[&str]) -> Result<Value, String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut program = Command::new(cargo);
-    program.current_dir(crate::root()).args(["run", "--release", "--quiet", "--", "plan", model, "--json"]);
-    let output = program.args(options).output().map_err(|e| format!("cargo run: {e}"))?;
+    program.current_dir(crate::root()).args(["run", "--release", "--quiet", "--"]);
+    let output = program.args(arguments).arg("--json").output().map_err(|e| format!("cargo run: {e}"))?;
+    let command = || format!("copriv {}", arguments.join(" "));
     if !output.status.success() {
-        return Err(format!("copriv plan {model}: {}", String::from_utf8_lossy(&output.stderr)));
+        return Err(format!("{}: {}", command(), String::from_utf8_lossy(&output.stderr)));
     }
-    serde_json::from_slice(&output.stdout).map_err(|e| format!("plan of {model}: {e}"))
+    serde_json::from_slice(&output.stdout).map_err(|e| format!("{}: {e}", command()))
 }
 
 /// What one phase, or both, put on the wire.
@@ -167,6 +225,58 @@ fn preprocesses(suite: &Value) -> bool {
     suite["suite"] != "cryptflow2"
 }
 
+/// A row for each operation in each ring: bits and rounds with the OTs of the baseline and of `best`, and bits of others' code.
+fn operations() -> Result<String, String> {
+    let counts = copriv(&["bench", "counts"])?;
+    let rows = counts["rows"].as_array().ok_or("counts without rows")?;
+    let drawn = counts["drawn"]["bits_each"].as_f64().ok_or("counts without the price of an OT")?;
+    let mut table = format!(
+        "| operation | l | cryptflow2: bits | rounds | best: bits before (OTs at {drawn:.2}) | online | total | rounds \
+         | others: bits |\n"
+    );
+    table += "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |\n";
+    for pair in rows.chunks(2).filter(|pair| WIDTHS.iter().any(|&width| pair[0]["width"] == width)) {
+        table += &operation(pair).ok_or_else(|| format!("an operation: {pair:?}"))?;
+    }
+    Ok(table)
+}
+
+/// One row of [`operations`], from those of the baseline and of `best`.
+fn operation(pair: &[Value]) -> Option<String> {
+    let [baseline, best] = pair else { return None };
+    let same = |key| (baseline[key] == best[key]).then_some(&best[key]);
+    let (name, width) = (same("operation")?.as_str()?, same("width")?.as_u64()?);
+    if (&baseline["suite"], &best["suite"]) != (&"cryptflow2".into(), &"best".into()) {
+        return None;
+    }
+    let number = |row: &Value, key: &str| row[key].as_f64().map(bits);
+    let others: Vec<String> =
+        OTHERS.iter().filter(|o| (o.operation, o.width) == (name, width)).map(Other::cell).collect();
+    Some(format!(
+        "| {name} | {width} | {} | {} | {} | {} | {} | {} | {} |\n",
+        number(baseline, "bits")?,
+        baseline["rounds"].as_u64()?,
+        number(best, "bits_before")?,
+        number(best, "bits_online")?,
+        number(best, "bits")?,
+        best["rounds"].as_u64()?,
+        others.join("; "),
+    ))
+}
+
+impl Other {
+    fn cell(&self) -> String {
+        let Self { whose, ring, .. } = *self;
+        let place = if ring == self.width { String::new() } else { format!(" (l = {ring})") };
+        format!("{} {whose}{place}", bits(self.bits))
+    }
+}
+
+/// Few bits with a decimal, many in thousands.
+fn bits(bits: f64) -> String {
+    if bits < 1000.0 { format!("{bits:.1}") } else { thousands(bits.round() as u64) }
+}
+
 fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let head = digits.len() % 3;
@@ -196,6 +306,23 @@ mod tests {
         assert_eq!(cells(&suite("best")).as_deref(), Some(" 1.000 | 5.000 | 2.000 | 3.000 | 14 |"));
         assert_eq!(cells(&suite("cryptflow2")).as_deref(), Some(" 1.000 | 5.000 | 14 |"));
         assert_eq!(cells(&Value::Null), None);
+    }
+
+    #[test]
+    fn an_operation_beside_those_of_others() {
+        let row = |suite: &str, before: f64, online: f64, width: u64| {
+            let [operation, bits] = [Value::from("ReLU"), Value::from(before + online)];
+            serde_json::json!({"operation": operation, "suite": suite, "width": width, "bits_before": before,
+                "bits_online": online, "bits": bits, "rounds": 7})
+        };
+        let table = operation(&[row("cryptflow2", 0.0, 5274.6, 41), row("best", 63.1, 345.3, 41)]);
+        let others = "5,372 CrypTFlow2; 454.0 OpenCheetah (l = 37)";
+        assert_eq!(table, Some(format!("| ReLU | 41 | 5,275 | 7 | 63.1 | 345.3 | 408.4 | 7 | {others} |\n")));
+        let table = operation(&[row("cryptflow2", 0.0, 10.0, 32), row("best", 1.0, 2.0, 32)]);
+        assert!(table.is_some_and(|row| row.ends_with("| 390.0 SPU |\n")));
+        // Of one suite, or of two rings.
+        assert_eq!(operation(&[row("best", 1.0, 2.0, 41), row("best", 1.0, 2.0, 41)]), None);
+        assert_eq!(operation(&[row("cryptflow2", 1.0, 2.0, 41), row("best", 1.0, 2.0, 32)]), None);
     }
 
     #[test]

@@ -10,12 +10,16 @@ use copriv_ir::{Architecture, ConvGeometry, Layer, LayerOp, Lowered, Shape, Simp
 use copriv_linear::candidates::{TileSizes, candidates, headrooms};
 use copriv_linear::{Conv2d, Direct, LinearLayer, Padding, Precision, Producer, Roles};
 use copriv_ring::Width;
+use copriv_session::Params;
 use copriv_wire::Role;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 /// The tile sizes that [`Suite::Best`] tries.
 const TILE_SIZES: TileSizes = &[&[2], &[3], &[4], &[6], &[2, 4], &[3, 4], &[2, 3, 4], &[4, 6], &[2, 4, 6]];
+
+/// The largest digit of a comparison that is tried.
+const MAX_DIGIT: u32 = 8;
 
 /// The network that `settings` run: what the suite's graph passes make of `lowered`. It computes what
 /// `copriv_plain` says of it, bit for bit.
@@ -130,11 +134,25 @@ fn ways(
 /// them run the direct product, so that no offer keeps a client busy.
 const MAX_SEARCHES: usize = 128;
 
+/// The cheapest digits of comparisons for something that costs `online`, under `settings`: that cost, and the digits' size.
+///
+/// ```
+/// use copriv_nonlinear::relu;
+/// use copriv_ring::Width;
+/// use copriv_runner::{Reveal, Settings, Suite, planner};
+/// let best = Settings::new(Suite::Best, Reveal::Logits);
+/// let (online, digit_bits) = planner::digits(&best, |params| relu::cost(params, 1 << 16, Width::of(41)));
+/// println!("{} bytes online with digits of {digit_bits} bits", online.bytes());
+/// ```
+pub fn digits(settings: &Settings, online: impl Fn(&Params) -> Cost) -> (Cost, u32) {
+    Choices::new(settings).digits(online)
+}
+
 /// What was chosen for the linear layers so far.
 pub(crate) struct Choices<'a> {
     pub(crate) settings: &'a Settings,
     /// What an OT that is drawn before costs.
-    pub(crate) rcot: u64,
+    rcot: u64,
     known: HashMap<(LinearLayer, u32), Arc<dyn Producer>>,
     searches: usize,
 }
@@ -143,6 +161,18 @@ impl<'a> Choices<'a> {
     pub(crate) fn new(settings: &'a Settings) -> Self {
         let rcot = if settings.stores_ots() { drawing::price(settings) } else { 0 };
         Self { settings, rcot, known: HashMap::new(), searches: 0 }
+    }
+
+    /// [`digits`].
+    pub(crate) fn digits(&self, online: impl Fn(&Params) -> Cost) -> (Cost, u32) {
+        let params = self.settings.online();
+        let tried = match self.settings.suite {
+            Suite::Best => 1..=MAX_DIGIT,
+            Suite::Cryptflow2 | Suite::Copriv => params.digit_bits..=params.digit_bits,
+        };
+        let priced = tried.map(|digit_bits| (online(&Params { digit_bits, ..params }), digit_bits));
+        let cheapest = priced.min_by_key(|(cost, _)| whole_price(cost, self.rcot));
+        cheapest.unwrap_or((Cost::ZERO, params.digit_bits))
     }
 
     /// The cheapest of [`producers`]; the first of them where several cost the same.
@@ -178,7 +208,7 @@ fn price(cost: &Cost) -> u64 {
 
 /// [`price`] of both phases in 2^-16 bytes, where OTs of the online phase are drawn before at the price of `rcot` each. A byte
 /// online counts twice: for it somebody waits.
-pub(crate) fn whole_price(online: &Cost, rcot: u64) -> u64 {
+fn whole_price(online: &Cost, rcot: u64) -> u64 {
     let drawn = online.rcots_from(Role::P0) + online.rcots_from(Role::P1);
     ((2 * price(online)) << 16) + drawn * rcot
 }

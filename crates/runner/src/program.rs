@@ -1,7 +1,7 @@
 //! The steps of an inference: for each layer what runs and, beside it, what it costs.
 
 use crate::drawing::OtSource;
-use crate::planner::{Choices, conv2d, whole_price};
+use crate::planner::{Choices, conv2d};
 use crate::{Error, Output, Reveal, Settings, Suite};
 use copriv_channel::Cost;
 use copriv_ir::{Architecture, Layer, LayerOp, LayerWeights, Shape, Window};
@@ -14,9 +14,6 @@ use copriv_wire::Role;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use zeroize::Zeroize;
-
-/// The largest digit of a comparison that is tried.
-const MAX_DIGIT: u32 = 8;
 
 /// What an inference runs, and what it costs.
 pub(crate) struct Program {
@@ -190,8 +187,7 @@ impl Step {
         choices: &mut Choices<'_>,
     ) -> Self {
         let settings = choices.settings;
-        let params = settings.online();
-        let (baseline, digit_bits) = (settings.suite == Suite::Cryptflow2, params.digit_bits);
+        let (baseline, digit_bits) = (settings.suite == Suite::Cryptflow2, settings.online().digit_bits);
         let (preprocessing, online) = (Cost::ZERO, Cost::ZERO);
         let mut step = Self { what, producer: None, sign: Sign::Unknown, digit_bits, preprocessing, online };
         if let Some(layer) = step.layer(architecture) {
@@ -209,11 +205,8 @@ impl Step {
             }
         }
         let windows = step.windows(architecture);
-        let online = |digit_bits| step.nonlinear(architecture, &Params { digit_bits, ..params }, &windows);
-        let digits = if settings.suite == Suite::Best { 1..=MAX_DIGIT } else { digit_bits..=digit_bits };
-        let priced = digits.map(|bits| (online(bits), bits));
-        let cheapest = priced.min_by_key(|(cost, _)| whole_price(cost, choices.rcot));
-        (step.online, step.digit_bits) = cheapest.unwrap_or((Cost::ZERO, digit_bits));
+        (step.online, step.digit_bits) =
+            choices.digits(|params| step.nonlinear(architecture, params, &windows));
         step
     }
 
