@@ -5,7 +5,8 @@
 //! 1{a mod 2^k < b mod 2^k}.
 //!
 //! # Protocol
-//! The integers are cut into digits of m bits from the bottom, and at k; the topmost digit of a part may be shorter.
+//! The integers are cut into digits of m bits from the bottom, and at k; the topmost digit of a part may be shorter. Where one
+//! bit would be left over below k and m ≤ 3, the lowest digit, which has no eq, takes it: m + 1 bits.
 //! lt = 1{a_j < b_j} and eq = 1{a_j = b_j} of the digits; eq not of the lowest. For random r, e:
 //!
 //! | step | P0 (a)                                         | wire | P1 (b)                              |
@@ -165,8 +166,13 @@ impl Digits {
         assert!((1..=64).contains(&bits) && (1..=bits).contains(&low), "integers have 1 to 64 bits");
         let part =
             |from: u32, to: u32| (from..to).step_by(m as usize).map(move |start| (start, m.min(to - start)));
-        let digits: Vec<_> = part(0, low).chain(part(low, bits)).collect();
-        Self { digits, low: low.div_ceil(m) as usize }
+        // One message bit more for each entry is less than a digit of one bit and its place in the tree.
+        let lowest = if m <= 3 && low > m && low % m == 1 { m + 1 } else { m.min(low) };
+        let mut digits = vec![(0, lowest)];
+        digits.extend(part(lowest, low));
+        let low_digits = digits.len();
+        digits.extend(part(low, bits));
+        Self { digits, low: low_digits }
     }
 
     /// The batches of OTs. Digits of one bit have eq for nothing.

@@ -87,7 +87,7 @@ impl OtSource {
 
 /// The price of an RCOT in 2^-16 bytes, long after the set-up: what digits are chosen by.
 pub(crate) fn price(settings: &Settings) -> u64 {
-    const MANY: usize = 1 << 24;
+    const MANY: usize = 1 << 27;
     let drawn = match settings.ot {
         Ot::Silent => State::new(Schedule::LARGE).draw(Role::P0, MANY),
         Ot::Iknp | Ot::Softspoken => settings.live().rcot.cost(Role::P0, MANY),

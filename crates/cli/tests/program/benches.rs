@@ -108,7 +108,7 @@ fn operations_send_what_they_cost() {
     let counts = copriv(&["bench", "counts", "--json"]).json();
     assert!(counts.get("machine").is_none());
     let drawn = counts["drawn"]["bits_each"].as_f64().unwrap();
-    assert!((0.5..1.0).contains(&drawn) && counts["drawn"]["ots"] == 1 << 24, "{drawn}");
+    assert!((0.5..1.0).contains(&drawn) && counts["drawn"]["ots"] == 1 << 27, "{drawn}");
     assert_eq!(rows(&counts).len(), 9 * 3 * 2);
     for row in rows(&counts) {
         check(row, drawn);

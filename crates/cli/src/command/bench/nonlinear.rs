@@ -32,7 +32,7 @@ const WINDOW: usize = 4;
 const CLASSES: usize = 100;
 
 /// OTs over which the traffic of silent OT, its set-up but for the session's included, is spread.
-const AMORTISED: usize = 1 << 24;
+const AMORTISED: usize = 1 << 27;
 
 /// What an OT counts that is drawn before.
 #[derive(Clone, Copy, Serialize)]
