@@ -96,7 +96,7 @@ fn tasks() -> Vec<Task> {
     let soft = |k| on(RcotBackend::Softspoken { k });
     let task = |protocol, kind, params, silent| {
         let count = match kind {
-            Kind::Correlated => 1 << 20,
+            Kind::Correlated => 1 << 16,
             Kind::Random => 1 << 18,
             Kind::OneOf16 => 1 << 16,
         };
