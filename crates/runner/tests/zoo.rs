@@ -4,15 +4,20 @@
 
 use copriv_ir::{LowerOptions, Lowered, lower};
 use copriv_ring::Width;
-use copriv_runner::{Plan, Reveal, Settings, Suite, planner};
+use copriv_runner::{Ot, Plan, Reveal, Settings, Suite, planner};
 
 fn network(name: &str) -> Lowered {
     let graph = copriv_import::load(name).unwrap();
     lower(&graph, LowerOptions { width: Width::of(41), frac_bits: 12 }).unwrap()
 }
 
+/// With IKNP, the dearest OTs: what holds with them holds with others.
 fn plan(net: &Lowered, suite: Suite) -> Plan {
-    let settings = Settings::new(suite, Reveal::Logits);
+    plan_on(net, suite, Ot::Iknp)
+}
+
+fn plan_on(net: &Lowered, suite: Suite, ot: Ot) -> Plan {
+    let settings = Settings { suite, ot, reveal: Reveal::Logits };
     Plan::new(&planner::prepare_architecture(&net.architecture, &settings).unwrap(), &settings).unwrap()
 }
 
@@ -53,4 +58,15 @@ fn totals() {
             assert!(copriv.online.bytes() <= 500_000_000, "{} bytes online", copriv.online.bytes());
         }
     }
+}
+
+#[test]
+fn cheap_ots_leave_little() {
+    let net = network("zoo:resnet18-cifar100");
+    let plan = plan_on(&net, Suite::Best, Ot::Silent);
+    assert!(plan.total.online.bytes() <= 32_000_000, "{} bytes online", plan.total.online.bytes());
+    let linear = |op: &str| ["conv", "linear"].contains(&op);
+    let nonlinear = plan.layers.iter().filter(|l| !linear(&l.op));
+    let before: u64 = nonlinear.map(|l| l.preprocessing.bytes()).sum();
+    assert!(before <= 10_000_000, "{before} bytes before, for all but linear layers");
 }
