@@ -81,13 +81,6 @@ pub fn cost_low(params: &Params, n: usize, bits: u32, low: u32) -> Cost {
     if n.is_multiple_of(BATCH) { whole } else { whole + batch(n % BATCH) }
 }
 
-/// The digit size m for which comparing integers of `bits` bits, and of their low `low` bits besides, has the least
-/// `weight`; the smaller m of two equals. What an OT weighs depends on who pays for it when: stored ones have no bytes.
-pub fn best_digits(params: &Params, bits: u32, low: u32, weight: impl Fn(&Cost) -> u64) -> u32 {
-    let cost = |digit_bits: u32| cost_low(&Params { digit_bits, ..*params }, BATCH, bits, low);
-    (1..=8).min_by_key(|&m| weight(&cost(m))).unwrap_or(params.digit_bits)
-}
-
 /// Shares of 1{a < b} for integers of `bits` bits; `own` is a for P0 and b for P1.
 ///
 /// # Errors

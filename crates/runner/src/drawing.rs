@@ -42,8 +42,8 @@ impl OtSource {
         let schedules = [Role::P0, Role::P1].map(|sender| Schedule::for_count(all(sender)));
         let silent = Self::Silent { base, schedules };
         let price = |source: &Self| {
-            let mut progress = source.begin();
-            let drawn = online.iter().map(|cost| progress.draw(cost)).sum::<Cost>();
+            let mut state = source.begin();
+            let drawn = online.iter().map(|cost| state.draw(cost)).sum::<Cost>();
             (source.setup_cost() + drawn).bytes()
         };
         if price(&silent) < price(&live) { silent } else { live }
@@ -121,7 +121,7 @@ pub(crate) struct Silent {
 }
 
 impl Silent {
-    pub(crate) fn progress(&self, role: Role) -> OtState {
+    pub(crate) fn state(&self, role: Role) -> OtState {
         let [own, other] = [self.sender.state().clone(), self.receiver.state().clone()];
         OtState::Silent(match role {
             Role::P0 => [own, other],

@@ -81,7 +81,8 @@ impl Offer {
         })?;
         offer.architecture.validate()?;
         if let Some(store) = &offer.store {
-            store.parse::<EntryId>()?;
+            // Not quoted: it is the peer's, and as long as the peer likes.
+            store.parse::<EntryId>().map_err(|_| Error::Offer("its store has no identity".into()))?;
         }
         Ok(offer)
     }

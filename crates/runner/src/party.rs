@@ -93,7 +93,7 @@ impl Party {
     /// The plan of what is done next.
     pub(crate) fn plan(&self, job: Job) -> Result<Plan, Error> {
         let Self { store, fresh, ready, refusals, .. } = *self;
-        let ots = self.silent.as_ref().map(|silent| silent.progress(self.role));
+        let ots = self.silent.as_ref().map(|silent| silent.state(self.role));
         Plan::of(&self.program, Situation { store, fresh, ready, ots, refusals, job })
     }
 

@@ -247,8 +247,8 @@ impl Plan {
         Ok(Self { model, suite, ot, bits, frac, layers, total })
     }
 
-    /// Seconds that each phase takes at least on a link of `bits_per_second` (each way, half duplex) and `round_trip`
-    /// seconds, computation aside: the time of the bytes and of the delays, added up.
+    /// An estimate of the seconds that each phase takes on a link of `bits_per_second`, which both directions share, and
+    /// `round_trip` seconds: the time of the bytes and of each layer's delays added up, without computation.
     pub fn latency(&self, bits_per_second: f64, round_trip: f64) -> [f64; 2] {
         let seconds = |cost: PhaseCost, delays: u64| {
             cost.bytes() as f64 * 8.0 / bits_per_second + delays as f64 * round_trip / 2.0

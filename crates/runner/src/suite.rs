@@ -14,9 +14,9 @@ pub enum Suite {
     /// fixed roles (weights choose in one half of each product, activations in the other, as the original does on
     /// two threads), digits of 4 bits, faithful truncation before the add, everything online.
     Cryptflow2,
-    /// CoPriv (Zeng et al., NeurIPS 2023): Winograd F(2, 3) with the cheaper party choosing, the network's ReLUs before its
-    /// truncations and one truncation after a residual's sum; shares of W·R before the input is there. OTs and widths as
-    /// the baseline's.
+    /// CoPriv (Zeng et al., NeurIPS 2023): Winograd F(2, 3) with the cheaper party choosing, ReLU fused with the truncation
+    /// after it and one of both after a residual's sum; shares of W·R before the input is there. OTs, digits and widths as the
+    /// baseline's.
     Copriv,
     /// The cheapest of all that is here, layer by layer: tilings of every size, products as narrow as the weights allow,
     /// ReLU and truncation by one comparison, digits of every size; all OTs before the input is there.

@@ -114,6 +114,26 @@ fn plan_all(architecture: Architecture) {
 }
 
 #[test]
+fn a_long_identity_of_a_store_is_refused_in_few_words() {
+    let architecture = Architecture {
+        name: "tiny".into(),
+        width: Width::of(41),
+        frac_bits: 12,
+        layers: vec![layer("input", LayerOp::Input, None, Shape::vector(1), 12)],
+    };
+    let offer = |store: String| {
+        let settings = Settings::new(Suite::Best, Reveal::Logits);
+        let offer = Offer { settings, architecture: architecture.clone(), store: Some(store) };
+        Offer::from_bytes(&serde_json::to_vec(&offer).unwrap())
+    };
+    assert!(offer("0".repeat(32)).is_ok());
+    for wrong in [String::new(), "0".repeat(31), "x".repeat(1 << 20), "\u{1b}[2J".repeat(1000)] {
+        let error = offer(wrong).unwrap_err().to_string();
+        assert!(error.len() < 200 && !error.chars().any(char::is_control), "{error}");
+    }
+}
+
+#[test]
 fn an_offer_is_quoted_without_control_characters() {
     let error = Offer::from_bytes(b"{\"\\u001b[2Jsuite\":\"x\"}").unwrap_err();
     assert!(!error.to_string().chars().any(char::is_control), "{error:?}");

@@ -2,7 +2,6 @@
 
 use crate::common::*;
 use copriv_bits::BitVec;
-use copriv_channel::Cost;
 use copriv_nonlinear::{
     Sign, Signedness, Windows, and, argmax, avgpool, b2a, clip, drelu, extend, maxpool, millionaires, mux,
     product, relu, relu_truncate, truncate, wrap,
@@ -11,7 +10,6 @@ use copriv_ot::RcotBackend;
 use copriv_ring::{RingVec, Width};
 use copriv_session::Params;
 use copriv_share::{Arithmetic, Boolean};
-use copriv_wire::Role;
 use proptest::prelude::*;
 
 const IDEAL: Params = Params::IDEAL;
@@ -384,24 +382,6 @@ fn relu_with_truncation_saves_a_comparison() {
             assert!(shift < 4 || all.bytes() < both.bytes() && all.rounds() < both.rounds());
         }
     }
-}
-
-#[test]
-fn the_best_digits_have_the_least_weight() {
-    let best = |params: &Params, weight: fn(&Cost) -> u64| millionaires::best_digits(params, 40, 12, weight);
-    // With 16 bytes an OT, as from IKNP.
-    let stored = |cost: &Cost| cost.bytes() + 16 * (cost.rcots_from(Role::P0) + cost.rcots_from(Role::P1));
-    for params in [Params::CRYPTFLOW2, IKNP, STORED] {
-        for weight in [Cost::bytes, Cost::rounds, stored] {
-            let of = |m: u32| {
-                weight(&millionaires::cost_low(&Params { digit_bits: m, ..params }, 1 << 17, 40, 12))
-            };
-            let m = best(&params, weight);
-            assert!((1..m).all(|other| of(other) > of(m)) && (m..=8).all(|other| of(other) >= of(m)));
-        }
-    }
-    let bytes = [Params::CRYPTFLOW2, IKNP, STORED].map(|params| best(&params, Cost::bytes));
-    assert_eq!((bytes, best(&STORED, stored)), ([7, 6, 2], 6));
 }
 
 #[test]
