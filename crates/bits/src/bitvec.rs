@@ -1,5 +1,5 @@
 use std::fmt;
-use std::ops::{BitAnd, BitXor, BitXorAssign, Not};
+use std::ops::{BitAnd, BitXor, BitXorAssign, Not, Range};
 use zeroize::Zeroize;
 
 /// A vector of bits packed into words, low bit first; the bits past `len` in the last word are zero.
@@ -39,12 +39,16 @@ impl BitVec {
 
     /// Bit i of the vector is bit 0 of `values[i]`.
     pub fn from_lsb(values: &[u64]) -> Self {
+        Self::from_plane(values, |&value| value)
+    }
+
+    /// Bit i of the vector is bit 0 of `word(&values[i])`.
+    pub fn from_plane<T>(values: &[T], word: impl Fn(&T) -> u64) -> Self {
         let (chunks, rest) = values.as_chunks::<64>();
-        let mut words: Vec<u64> = chunks.iter().map(pack).collect();
+        let mut words: Vec<u64> = Vec::with_capacity(values.len().div_ceil(64));
+        words.extend(chunks.iter().map(|chunk| pack(|i| word(&chunk[i]))));
         if !rest.is_empty() {
-            let mut chunk = [0; 64];
-            chunk[..rest.len()].copy_from_slice(rest);
-            words.push(pack(&chunk));
+            words.push(pack(|i| rest.get(i).map_or(0, &word)));
         }
         Self { words, len: values.len() }
     }
@@ -88,6 +92,22 @@ impl BitVec {
         *word = *word & !(1 << (i % 64)) | u64::from(value) << (i % 64);
     }
 
+    /// Sets the bits of `range` to zero.
+    ///
+    /// # Panics
+    /// When the range is not within the vector.
+    pub fn clear(&mut self, range: Range<usize>) {
+        assert!(range.start <= range.end && range.end <= self.len, "bit range out of range");
+        let Range { start, end } = range;
+        for w in start / 64..end.div_ceil(64) {
+            let from = start.saturating_sub(64 * w);
+            let to = (end - 64 * w).min(64);
+            if from < to {
+                self.words[w] &= !(u64::MAX >> (64 - (to - from)) << from);
+            }
+        }
+    }
+
     /// The bits in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = bool> + '_ {
         (0..self.len).map(|i| self.words[i / 64] >> (i % 64) & 1 == 1)
@@ -114,7 +134,7 @@ impl BitVec {
     ///
     /// # Panics
     /// When the range is outside the vector.
-    pub fn slice(&self, range: std::ops::Range<usize>) -> Self {
+    pub fn slice(&self, range: Range<usize>) -> Self {
         assert!(range.start <= range.end && range.end <= self.len, "bit range out of range");
         let len = range.end - range.start;
         let (words, shift) = (&self.words[range.start / 64..range.end.div_ceil(64)], range.start % 64);
@@ -156,9 +176,10 @@ impl BitVec {
     }
 }
 
-/// Bit i is bit 0 of `values[i]`: halves are folded together, in steps that a compiler vectorises.
-fn pack(values: &[u64; 64]) -> u64 {
-    let mut fold: [u64; 32] = std::array::from_fn(|i| values[i] & 1 | (values[i + 32] & 1) << 32);
+/// Bit i is bit 0 of `word(i)`: halves are folded together, in steps that a compiler vectorises.
+#[inline]
+fn pack(word: impl Fn(usize) -> u64) -> u64 {
+    let mut fold: [u64; 32] = std::array::from_fn(|i| word(i) & 1 | (word(i + 32) & 1) << 32);
     for half in [16, 8, 4, 2, 1] {
         let (low, high) = fold.split_at_mut(half);
         low.iter_mut().zip(high).for_each(|(low, high)| *low |= *high << half);
@@ -257,6 +278,9 @@ mod tests {
             prop_assert_eq!(to_bools(&x.slice(0..cut)), &a[..cut]);
             prop_assert_eq!(to_bools(&x.slice(cut / 2..cut)), &a[cut / 2..cut]);
             prop_assert_eq!(to_bools(&BitVec::concat([&x, &y, &x])), [&a[..], &b, &a].concat());
+            let mut cleared = x.clone();
+            cleared.clear(cut / 2..cut);
+            prop_assert_eq!(to_bools(&cleared), [&a[..cut / 2], &vec![false; cut - cut / 2], &a[cut..]].concat());
             prop_assert_eq!(to_bools(&!&x), a.iter().map(|bit| !bit).collect::<Vec<_>>());
             prop_assert_eq!(x.to_lsb(), a.iter().map(|&bit| u64::from(bit)).collect::<Vec<_>>());
         }

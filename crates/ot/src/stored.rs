@@ -211,7 +211,7 @@ impl RcotReceiver for StoredReceiver {
             filled.copy_from_slice(stored); // (3)
             stored.iter_mut().zeroize(); // (3)
             choices.extend(&self.batch.choices.slice(range.clone())); // (3)
-            range.for_each(|i| self.batch.choices.set(i, false)); // (3)
+            self.batch.choices.clear(range); // (3)
             self.used += now;
             rest = later;
         }
