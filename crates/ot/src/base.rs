@@ -35,6 +35,7 @@ use curve25519_dalek::constants::RISTRETTO_BASEPOINT_TABLE;
 use curve25519_dalek::ristretto::{CompressedRistretto, RistrettoPoint};
 use curve25519_dalek::scalar::Scalar;
 use rand_core::Rng;
+use rayon::prelude::*;
 use sha2::{Digest, Sha256, Sha512};
 use subtle::{Choice, ConditionallySelectable};
 use zeroize::Zeroizing;
@@ -63,7 +64,7 @@ pub fn send(channel: &mut Channel, prg: &mut Prg, count: usize) -> Result<Vec<[B
     channel.send_bytes::<SenderPoint>(sender_point.as_bytes())?; // (1)
     let bytes = channel.recv_bytes::<ChoicePoints>(2 * POINT * count)?; // (2)
     let (pairs, _) = bytes.as_chunks::<{ 2 * POINT }>();
-    let keys = pairs.iter().enumerate().map(|(i, pair)| {
+    let keys = pairs.par_iter().enumerate().map(|(i, pair)| {
         let r = [decode(&pair[..POINT])?, decode(&pair[POINT..])?];
         let h = [hash_to_point(&pair[..POINT]), hash_to_point(&pair[POINT..])];
         let key = |j: usize| derive_key(i, pair, &sender_point, &(*a * (r[j] + h[1 - j]))); // (3)
@@ -77,30 +78,28 @@ pub fn send(channel: &mut Channel, prg: &mut Prg, count: usize) -> Result<Vec<[B
 /// # Errors
 /// When the connection fails or the peer's bytes are not a point of the group.
 pub fn receive(channel: &mut Channel, prg: &mut Prg, choices: &BitVec) -> Result<Vec<Block>> {
-    let mut secrets = Zeroizing::new(Vec::with_capacity(choices.len()));
-    let mut points = Vec::with_capacity(2 * POINT * choices.len());
-    for i in 0..choices.len() {
+    let drawn = |_| {
         let b = random_scalar(prg);
         let mut uniform = [0; 64];
         prg.fill_bytes(&mut uniform);
-        let other = RistrettoPoint::from_uniform_bytes(&uniform);
-        let chosen = &b * RISTRETTO_BASEPOINT_TABLE - hash_to_point(other.compress().as_bytes()); // (2)
+        (b, uniform)
+    };
+    let secrets: Zeroizing<Vec<(Scalar, [u8; 64])>> = Zeroizing::new((0..choices.len()).map(drawn).collect());
+    let points = secrets.par_iter().enumerate().map(|(i, (b, uniform))| {
+        let other = RistrettoPoint::from_uniform_bytes(uniform);
+        let chosen = b * RISTRETTO_BASEPOINT_TABLE - hash_to_point(other.compress().as_bytes()); // (2)
         let choice = Choice::from(choices.bit(i) as u8);
-        points.extend_from_slice(
-            RistrettoPoint::conditional_select(&chosen, &other, choice).compress().as_bytes(),
-        );
-        points.extend_from_slice(
-            RistrettoPoint::conditional_select(&other, &chosen, choice).compress().as_bytes(),
-        );
-        secrets.push(b);
-    }
+        let select = |a, b| RistrettoPoint::conditional_select(a, b, choice).compress().to_bytes();
+        [select(&chosen, &other), select(&other, &chosen)]
+    });
+    let points = points.collect::<Vec<_>>().into_flattened().into_flattened();
     channel.send_bytes::<ChoicePoints>(&points)?; // (2)
     let bytes = channel.recv_bytes::<SenderPoint>(POINT)?; // (1)
     let sender_point = decode(&bytes)?;
     let compressed = sender_point.compress();
     let (pairs, _) = points.as_chunks::<{ 2 * POINT }>();
-    let keys = secrets.iter().zip(pairs).enumerate();
-    Ok(keys.map(|(i, (b, pair))| derive_key(i, pair, &compressed, &(b * sender_point))).collect()) // (3)
+    let keys = secrets.par_iter().zip(pairs).enumerate();
+    Ok(keys.map(|(i, ((b, _), pair))| derive_key(i, pair, &compressed, &(b * sender_point))).collect()) // (3)
 }
 
 fn random_scalar(prg: &mut Prg) -> Scalar {
