@@ -37,6 +37,7 @@ pub mod mux;
 pub mod product;
 pub mod relu;
 pub mod relu_truncate;
+mod small_digits;
 mod triples;
 pub mod truncate;
 mod windows;

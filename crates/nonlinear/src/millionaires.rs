@@ -12,18 +12,19 @@
 //! | step | P0 (a)                                         | wire | P1 (b)                              |
 //! |------|------------------------------------------------|------|-------------------------------------|
 //! | 1    | table at c: `r ⊕ 1{a_j < c}, e ⊕ 1{a_j = c}`   | ↔    | `lt, eq` at its own `c = b_j`       |
-//! | 2    | one-bit digits: `lt = ¬a_j·b_j`, eq = ¬a_j     | ↔    | `lt = ¬a_j·b_j`, eq = b_j           |
+//! | 2    | small digits: products of private bits         | ↔    | small digits: products of private bits |
 //! | 3    | bit triples for the whole tree                 | ↔    | bit triples for the whole tree      |
 //! | 4    | neighbours (h, l): open the operands' masks    | ↔    | neighbours (h, l)                   |
 //! | 5    | `lt = lt_h ⊕ eq_h ∧ lt_l`, `eq = eq_h ∧ eq_l`  |      | the same                            |
 //!
-//! From RCOTs the OTs of step 1 are shared ones, which make r and e. From KK13 the triples of step 3 are made in the same round as step 1. Steps 4 and 5 once for each level of a balanced
-//! tree. What contains the lowest digit has no eq. The part above k is a tree of its own until the part below is one node,
-//! which then becomes its lowest.
+//! Step 2 ([`small_digits`](crate::small_digits)) is for digits of one bit and, where 1-of-N OTs are made of RCOTs, for those of two and a lowest one of three.
+//! From RCOTs the OTs of step 1 are shared ones, which make r and e; from KK13 the triples of step 3 are made in the same round as
+//! step 1. Steps 4 and 5 once for each level of a balanced tree. What contains the lowest digit has no eq. The part above k is a tree
+//! of its own until the part below is one node, which then becomes its lowest.
 //!
 //! # Cost
-//! [`cost`], [`cost_low`]: a 1-of-2^m OT on two bits a digit, on one bit for the lowest; one AND for each lt and eq of the
-//! tree; a round for the digits and one for each level, one more for one-bit digits and for triples from RCOTs. Batches of
+//! [`cost`], [`cost_low`]: products for each small digit, for a larger one a 1-of-2^m OT on two bits, on one bit for the lowest; one
+//! AND for each lt and eq of the tree; a round for the digits and one for each level, one more for triples from RCOTs. Batches of
 //! [`BATCH`] comparisons one after the other, so that memory stays bounded.
 //!
 //! # Security
@@ -34,11 +35,11 @@
 //! digits shared with the low part.
 //!
 //! # Deviations
-//! One-bit digits by one COT on private bits. Where the low part joins, eq is left out as along any lowest path.
+//! Small digits by products. Where the low part joins, eq is left out as along any lowest path.
 
-use crate::bits::plane;
+use crate::and;
+use crate::small_digits::{self, Kind, LtEq, SmallDigits};
 use crate::triples::{self, Triples};
-use crate::{and, product};
 use copriv_bits::BitVec;
 use copriv_channel::Cost;
 use copriv_ot::one_of_n::{OneOfNBackend, Part};
@@ -62,11 +63,9 @@ pub fn cost_low(params: &Params, n: usize, bits: u32, low: u32) -> Cost {
     let digits = Digits::new(params.digit_bits, bits, low);
     let levels = digits.levels();
     let batch = |n: usize| {
-        let (bits, tables): (Vec<Leaf>, Vec<Leaf>) =
-            digits.leaves().into_iter().partition(|leaf| leaf.bits == 1);
-        let products =
-            bits.iter().map(|leaf| product::cost(params, n * leaf.digits.len(), Width::BIT)).sum::<Cost>();
+        let Leaves { small, tables } = digits.leaves(params);
         let (singles, pairs) = (n * levels.len(), n * levels.iter().sum::<usize>());
+        let small: Vec<Kind> = small.iter().map(|leaf| leaf.kind(n)).collect();
         let mut parts: Vec<Part> = tables.iter().map(|leaf| leaf.part(params, n)).collect();
         let triples = if triples::shared(params) {
             triples::cost(params, singles, pairs)
@@ -75,7 +74,11 @@ pub fn cost_low(params: &Params, n: usize, bits: u32, low: u32) -> Cost {
             Cost::ZERO
         };
         let open = |&pairs: &usize| and::cost_open(params, n, n * pairs);
-        params.one_of_n_cost_all(Role::P0, &parts) + products + triples + levels.iter().map(open).sum()
+        small_digits::cost_draw(params, &small)
+            + params.one_of_n_cost_all(Role::P0, &parts)
+            + small_digits::cost_send(&small)
+            + triples
+            + levels.iter().map(open).sum()
     };
     let whole = if n < BATCH { Cost::ZERO } else { batch(BATCH).repeat(n / BATCH) };
     if n.is_multiple_of(BATCH) { whole } else { whole + batch(n % BATCH) }
@@ -127,8 +130,11 @@ struct Leaf {
     digits: Vec<usize>,
 }
 
-/// Shares of lt and eq of a leaf's digits, one digit after the other; without eq where it is not wanted.
-type LtEq = (BitVec, BitVec);
+/// The batches by how they are compared.
+struct Leaves {
+    small: Vec<Leaf>,
+    tables: Vec<Leaf>,
+}
 
 /// Shares of lt and eq of a run of digits for every comparison of a batch; eq is empty for a run that has the lowest digit.
 struct Node {
@@ -137,6 +143,17 @@ struct Node {
 }
 
 impl Leaf {
+    /// Whether step 2 is for it.
+    fn is_small(&self, params: &Params) -> bool {
+        let from_rcots = params.one_of_n == OneOfNBackend::Rcot;
+        self.bits == 1 || from_rcots && (self.bits == 2 || self.bits == 3 && !self.eq)
+    }
+
+    /// The leaf's digits for `n` comparisons.
+    fn kind(&self, n: usize) -> Kind {
+        Kind { bits: self.bits, eq: self.eq, count: n * self.digits.len() }
+    }
+
     /// The leaf's OTs for `n` comparisons.
     fn part(&self, params: &Params, n: usize) -> Part {
         let (width, count) = (Width::of(1 + u32::from(self.eq)), n * self.digits.len());
@@ -150,7 +167,10 @@ impl Leaf {
 impl Leaf {
     /// One party's shares of lt and eq, out of its words of both.
     fn planes(&self, words: &[u64]) -> LtEq {
-        (plane(words, |&x| x), if self.eq { plane(words, |&x| x >> 1) } else { BitVec::default() })
+        (
+            BitVec::from_plane(words, |&x| x),
+            if self.eq { BitVec::from_plane(words, |&x| x >> 1) } else { BitVec::default() },
+        )
     }
 }
 
@@ -168,17 +188,18 @@ impl Digits {
         Self { digits, low: low_digits }
     }
 
-    /// The batches of OTs. Digits of one bit have eq for nothing.
-    fn leaves(&self) -> Vec<Leaf> {
+    /// The digits in batches of one size each.
+    fn leaves(&self, params: &Params) -> Leaves {
         let mut leaves: Vec<Leaf> = Vec::new();
         for (j, &(_, bits)) in self.digits.iter().enumerate() {
-            let eq = j > 0 && bits > 1;
+            let eq = j > 0;
             match leaves.iter_mut().find(|leaf| (leaf.bits, leaf.eq) == (bits, eq)) {
                 Some(leaf) => leaf.digits.push(j),
                 None => leaves.push(Leaf { bits, eq, digits: vec![j] }),
             }
         }
-        leaves
+        let (small, tables) = leaves.into_iter().partition(|leaf| leaf.is_small(params));
+        Leaves { small, tables }
     }
 
     /// The number of pairs of ANDs at each level of the tree, besides the one AND of the lowest pair of nodes.
@@ -202,20 +223,21 @@ impl Digits {
         let (n, levels) = (own.len(), self.levels());
         let (singles, pairs) = (n * levels.len(), n * levels.iter().sum::<usize>());
         let plain = if triples::shared(&s.params) { 0 } else { singles + 2 * pairs };
-        let (bits, tables): (Vec<Leaf>, Vec<Leaf>) =
-            self.leaves().into_iter().partition(|leaf| leaf.bits == 1);
+        let Leaves { small, tables } = self.leaves(&s.params);
+        let kinds = small.iter().map(|leaf| leaf.kind(n)).collect();
+        let bits = small.iter().map(|leaf| self.own_bits(leaf, own)).collect();
         let digits: Vec<Vec<u8>> = tables.iter().map(|leaf| self.own_digits(leaf, own)).collect();
+        // Drawn first, so that both kinds of digits take one round.
+        let drawn = SmallDigits::draw(s, kinds, bits)?; // (2)
         let (mut shares, triples) = compare_by_tables(s, &tables, &digits, n, plain)?;
-        for leaf in &bits {
-            shares.push(compare_bits(s, &self.own_digits(leaf, own))?);
-        }
+        shares.extend(drawn.compare(s)?); // (2)
         let triples = match triples {
             Some(triples) => Triples::plain(triples),
             None => Triples::new(s, singles, pairs)?, // (3)
         };
         let mut nodes: Vec<Node> =
             self.digits.iter().map(|_| Node { lt: BitVec::default(), eq: BitVec::default() }).collect();
-        for (leaf, (lt, eq)) in tables.iter().chain(&bits).zip(shares) {
+        for (leaf, (lt, eq)) in tables.iter().chain(&small).zip(shares) {
             for (i, &j) in leaf.digits.iter().enumerate() {
                 nodes[j].lt = lt.slice(i * n..(i + 1) * n);
                 if j > 0 {
@@ -224,6 +246,15 @@ impl Digits {
             }
         }
         Ok((nodes, triples))
+    }
+
+    /// The bits of the leaf's digits, the lowest first, each of all digits one after the other.
+    fn own_bits(&self, leaf: &Leaf, own: &[u64]) -> Vec<BitVec> {
+        let plane = |bit: u32| {
+            let of = |&j: &usize| BitVec::from_plane(own, |x| x >> (self.digits[j].0 + bit));
+            BitVec::concat(&leaf.digits.iter().map(of).collect::<Vec<_>>())
+        };
+        (0..leaf.bits).map(plane).collect()
     }
 
     fn own_digits(&self, leaf: &Leaf, own: &[u64]) -> Vec<u8> {
@@ -283,14 +314,6 @@ fn next_level(nodes: Vec<Node>, products: &mut impl Iterator<Item = (BitVec, Bit
         next.push(Node { lt: &high.lt ^ &lt, eq }); // (5)
     }
     next
-}
-
-/// Step 2: shares of lt and eq of digits of one bit.
-fn compare_bits(s: &mut Session, own: &[u8]) -> Result<LtEq> {
-    let flip = s.role().only_p0(1) as u8;
-    let own = plane(own, |&x| u64::from(x ^ flip));
-    let lt = product::product(s, Width::BIT, &own)?; // (2)
-    Ok((BitVec::from_lsb(lt.own().words()), own))
 }
 
 /// Step 1, and step 3 where `plain` triples are made of 1-of-16 OTs: shares of lt and eq of each leaf's `digits`.

@@ -29,7 +29,6 @@
 //! # Deviations
 //! None.
 
-use crate::bits::plane;
 use copriv_bits::{BitVec, Block};
 use copriv_channel::Cost;
 use copriv_ot::one_of_n::OneOfNBackend;
@@ -114,7 +113,8 @@ fn from_rots(s: &mut Session, count: usize) -> Result<[BitTriples; 2]> {
     hash(&mut got, rcot_receiver.take_tweaks(count));
     hash_pair(&q, rcot_sender.delta(), rcot_sender.take_tweaks(count), &mut sent0, &mut sent1);
     Ok([0, 1].map(|bit| {
-        let [got, sent0, sent1] = [&got, &sent0, &sent1].map(|keys| plane(keys, |key| key.low() >> bit));
+        let [got, sent0, sent1] =
+            [&got, &sent0, &sent1].map(|keys| BitVec::from_plane(keys, |key| key.low() >> bit));
         let b = &sent0 ^ &sent1; // (2)
         let c = &(&(&a & &b) ^ &got) ^ &sent0; // (3)
         BitTriples { a: a.clone(), b, c }

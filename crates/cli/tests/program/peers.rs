@@ -1,6 +1,7 @@
 //! Peers that are something else, speak another version, or vanish.
 
 use crate::common::{Serving, copriv, digit, infer, peer, proxy};
+use copriv_session::VERSION;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
@@ -40,7 +41,7 @@ fn servers_that_are_none() {
     infer(&noise, &args).fails(1, &[&noise, "no copriv"]);
     let silent = peer(answers(Vec::new()));
     infer(&silent, &args).fails(1, &[&silent, "nothing came", "--timeout"]);
-    let short = peer(answers(hello(2, 0)[..5].to_vec()));
+    let short = peer(answers(hello(VERSION, 0)[..5].to_vec()));
     infer(&short, &args).fails(1, &[&short, "nothing came"]);
     let closing = peer(drop);
     infer(&closing, &args).fails(1, &[&closing, "closed"]);
@@ -51,16 +52,16 @@ fn servers_that_speak_otherwise() {
     let args = ["--input", &digit(1), "--timeout", "5"];
     let newer = peer(answers(hello(9, 0)));
     infer(&newer, &args).fails(1, &[&newer, "version 9", "same release"]);
-    let client = peer(answers(hello(2, 1)));
+    let client = peer(answers(hello(VERSION, 1)));
     infer(&client, &args).fails(1, &[&client, "role"]);
     // An offer of protocols that this release does not have, and one that would fill the memory.
     let offer =
         br#"{"settings":{"suite":"\u001b[2Jtomorrow","ot":"iknp","reveal":"logits"},"architecture":{}}"#;
     let length = message(0x0501, &(offer.len() as u64).to_le_bytes());
-    let future = peer(answers([hello(2, 0), length, message(0x0502, offer)].concat()));
+    let future = peer(answers([hello(VERSION, 0), length, message(0x0502, offer)].concat()));
     infer(&future, &args).fails(1, &["tomorrow", "same version"]);
     let length = message(0x0501, &(1u64 << 60).to_le_bytes());
-    let greedy = peer(answers([hello(2, 0), length].concat()));
+    let greedy = peer(answers([hello(VERSION, 0), length].concat()));
     infer(&greedy, &args).fails(1, &["length of the offer"]);
 }
 

@@ -33,7 +33,7 @@ fn windows() -> Windows {
 }
 
 /// Name, the function as both parties run it.
-pub const ALL: [(&str, Protocol); 21] = [
+pub const ALL: [(&str, Protocol); 22] = [
     ("less_than", |s| {
         let own = x(s);
         millionaires::less_than(s, 11, own.own().words()).map(drop)
@@ -41,6 +41,12 @@ pub const ALL: [(&str, Protocol); 21] = [
     ("less_than_low", |s| {
         let own = x(s);
         millionaires::less_than_low(s, 11, 6, own.own().words()).map(drop)
+    }),
+    ("less_than_low by small digits", |s| {
+        let own = x(s);
+        s.params.digit_bits = 2;
+        // Digits of three, two, and two and one bits.
+        millionaires::less_than_low(s, 10, 5, own.own().resize(Width::of(10)).words()).map(drop)
     }),
     ("product", |s| {
         let own = b(s, 1);
