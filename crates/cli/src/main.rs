@@ -1,5 +1,6 @@
 //! The `copriv` program: private neural-network inference between two parties.
 
+mod allocator;
 mod args;
 mod command;
 mod compare;
@@ -18,6 +19,7 @@ use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    allocator::keep_memory();
     let program = match args::Program::try_parse() {
         Ok(program) => program,
         Err(refused) => return output::usage(&refused),

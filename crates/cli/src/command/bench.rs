@@ -27,6 +27,7 @@ const WIDTHS: [u32; 3] = [41, 37, 32];
 #[command(after_long_help = "Examples:\n  \
     copriv bench ot\n  \
     copriv bench nonlinear --seconds 5 --json\n  \
+    copriv bench nonlinear --only ReLU\n  \
     copriv bench counts")]
 pub struct Bench {
     /// What to measure.
@@ -35,6 +36,9 @@ pub struct Bench {
     /// How long to measure each protocol.
     #[arg(long, value_name = "S", default_value = "1", value_parser = crate::args::seconds)]
     seconds: Duration,
+    /// Measure only what has this text in its name, such as `ReLU`.
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    only: String,
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
@@ -74,19 +78,20 @@ impl Bench {
     pub fn run(self) -> Result<(), Error> {
         let bar = Bar::spinner("measuring");
         let (machine, drawn) = (Some(machine()), Some(Drawn::amortised()));
+        let (only, seconds) = (self.only.as_str(), self.seconds);
         match self.what {
             What::Ot => {
-                self.print(Measured { machine, drawn: None, rows: ot::rows(&bar, self.seconds)? }, bar)
+                self.print(Measured { machine, drawn: None, rows: ot::rows(&bar, only, seconds)? }, bar)
             }
             What::Linear => {
-                self.print(Measured { machine, drawn: None, rows: linear::rows(&bar, self.seconds)? }, bar)
+                self.print(Measured { machine, drawn: None, rows: linear::rows(&bar, only, seconds)? }, bar)
             }
             What::Nonlinear => {
-                let rows = nonlinear::rows(&bar, Link::Tcp, Some(self.seconds))?;
+                let rows = nonlinear::rows(&bar, only, Link::Tcp, Some(seconds))?;
                 self.print(Measured { machine, drawn, rows }, bar)
             }
             What::Counts => {
-                let rows = nonlinear::rows(&bar, Link::Memory, None)?;
+                let rows = nonlinear::rows(&bar, only, Link::Memory, None)?;
                 self.print(Measured { machine: None, drawn, rows }, bar)
             }
         }
@@ -94,6 +99,12 @@ impl Bench {
 
     fn print<R: Row>(&self, measured: Measured<R>, bar: Bar) -> Result<(), Error> {
         drop(bar);
+        if measured.rows.is_empty() {
+            let Self { only, .. } = self;
+            return Err(Error::other(format!(
+                "nothing has {only:?} in its name; without --only everything is measured"
+            )));
+        }
         if self.json {
             return output::json(&measured);
         }

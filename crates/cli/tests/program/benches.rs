@@ -55,6 +55,14 @@ fn ots_take_what_they_cost() {
 }
 
 #[test]
+fn what_is_asked_for_alone_is_measured() {
+    let answer = copriv(&["bench", "counts", "--only", "max pool", "--json"]).json();
+    assert_eq!(rows(&answer).len(), 6);
+    assert!(rows(&answer).iter().all(|row| row["operation"] == "max pool 2x2"));
+    copriv(&["bench", "ot", "--only", "turnips"]).fails(1, &["turnips", "--only"]);
+}
+
+#[test]
 fn products_are_measured() {
     let answer = bench("linear");
     assert_eq!(rows(&answer).len(), 6);

@@ -52,8 +52,8 @@ impl Row for Measured {
     }
 }
 
-/// Measures each product for `seconds`.
-pub fn rows(bar: &Bar, seconds: Duration) -> Result<Vec<Measured>, Error> {
+/// Measures each product with `only` in its name for `seconds`.
+pub fn rows(bar: &Bar, only: &str, seconds: Duration) -> Result<Vec<Measured>, Error> {
     let mut prg = entropy()?;
     let mut parties =
         Parties::connect(Link::Tcp, |channel, prg| Session::setup(channel, prg, Params::CRYPTFLOW2))?;
@@ -66,6 +66,9 @@ pub fn rows(bar: &Bar, seconds: Duration) -> Result<Vec<Measured>, Error> {
                 Chooser::Weights { bits: WEIGHT_BITS },
             ),
         ] {
+            if !protocol.contains(only) {
+                continue;
+            }
             bar.at(&*protocol);
             let product = Product { groups: 1, rows: 64, inner: 64, cols: 64, width, chooser };
             let signed = prg.ring(Width::of(WEIGHT_BITS), 64 * 64).to_signed();

@@ -196,14 +196,14 @@ const OPERATIONS: [Operation; 9] = [
     },
 ];
 
-/// Counts each operation in each ring with the OTs of each suite; for `seconds` its online phase is timed besides.
-pub fn rows(bar: &Bar, link: Link, seconds: Option<Duration>) -> Result<Vec<Measured>, Error> {
+/// Counts each operation with `only` in its name in each ring with the OTs of each suite; for `seconds` its online phase is timed besides.
+pub fn rows(bar: &Bar, only: &str, link: Link, seconds: Option<Duration>) -> Result<Vec<Measured>, Error> {
     let mut prg = entropy()?;
     let best = settings(Suite::Best).live();
     let mut source =
         Parties::connect(link, |channel, prg| Silent::set_up(Session::setup(channel, prg, best)?))?;
     let mut rows = Vec::new();
-    for operation in &OPERATIONS {
+    for operation in OPERATIONS.iter().filter(|operation| operation.name.contains(only)) {
         for width in WIDTHS.map(Width::of) {
             bar.at(operation.name);
             let inputs = operation.count * operation.inputs;

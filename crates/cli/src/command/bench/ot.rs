@@ -116,10 +116,11 @@ fn tasks() -> Vec<Task> {
     ]
 }
 
-/// Measures OTs of each kind for `seconds`.
-pub fn rows(bar: &Bar, seconds: Duration) -> Result<Vec<Measured>, Error> {
+/// Measures OTs of each kind with `only` in its name for `seconds`.
+pub fn rows(bar: &Bar, only: &str, seconds: Duration) -> Result<Vec<Measured>, Error> {
     tasks()
         .iter()
+        .filter(|task| task.protocol.contains(only))
         .map(|task| {
             bar.at(task.protocol);
             task.measure(seconds)
