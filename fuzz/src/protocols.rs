@@ -229,6 +229,10 @@ fn nonlinear(c: Channel) -> Result<()> {
     let x = Arithmetic::new(prg(s.role().index() as u64).ring(WIDTH, 24));
     let (_, sign) = relu_truncate::relu_truncate(&mut s, &x, 9)?;
     assert_eq!(sign.len(), x.len());
+    s.params.digit_bits = 2;
+    relu_truncate::relu_truncate_top(&mut s, &x, 9, 12)?;
+    relu_truncate::relu_truncate_one_bit(&mut s, &x, 9, 12)?;
+    s.params.digit_bits = 4;
     let x = clip::clip(&mut s, &x, -5, 1 << 20)?;
     let x = truncate::trunc_faithful(&mut s, &x, 12, Sign::Unknown)?;
     let x = maxpool::maxpool(&mut s, &x, &Windows::rows(6, 4))?;

@@ -2,7 +2,7 @@
 
 use crate::command::{bench, demo, infer, plan, preprocess, run, serve, zoo};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
-use copriv_runner::{Ot, Reveal, Settings, Suite};
+use copriv_runner::{Ot, Reveal, Settings, Suite, Truncation};
 use serde::Serialize;
 use std::fmt;
 use std::path::PathBuf;
@@ -80,12 +80,21 @@ pub struct ProtocolArgs {
     /// What the client learns: logits (the network's output) or label (the index of its largest element).
     #[arg(long, value_name = "WHAT", default_value_t)]
     pub reveal: Reveal,
+    /// How suite best divides by powers of two: exact, or one-bit (a third fewer bytes online: the result may be the integer below
+    /// the floor, and values must leave two bits of the ring free).
+    #[arg(long, value_name = "HOW", default_value_t)]
+    pub truncation: Truncation,
+    /// Let ReLUs of suite best find signs without this many low bits. A value below 2^D before its truncation, so below 2^(D-2F) as
+    /// a number, may become 0. 0 is exact.
+    #[arg(long, value_name = "D", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=62))]
+    pub relu_drop_bits: u32,
 }
 
 impl ProtocolArgs {
     /// What they say of the protocols.
     pub fn settings(&self) -> Settings {
-        Settings { suite: self.suite, ot: self.ot, reveal: self.reveal }
+        let Self { suite, ot, fixed: _, reveal, truncation, relu_drop_bits } = *self;
+        Settings { suite, ot, reveal, truncation, relu_drop_bits }
     }
 }
 

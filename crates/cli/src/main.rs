@@ -14,6 +14,7 @@ mod plot;
 mod progress;
 mod table;
 mod units;
+mod verdict;
 
 use clap::Parser;
 use std::process::ExitCode;

@@ -35,10 +35,18 @@ pub fn encode(architecture: &Architecture, pixels: &[f32]) -> Result<RingVec, Er
 
 /// The reals that a network's output stands for.
 pub fn decode(architecture: &Architecture, output: &RingVec) -> Vec<f64> {
-    // A validated architecture has a layer.
-    let frac_bits = architecture.layers.last().map_or(0, |layer| layer.frac_bits);
-    let fixed = FixedPoint { width: output.width(), frac_bits };
+    let fixed = FixedPoint { width: output.width(), frac_bits: output_scale(architecture) };
     output.words().iter().map(|&word| fixed.decode(word)).collect()
+}
+
+/// The integer that stands for 1 in a network's output.
+pub fn unit(architecture: &Architecture) -> f64 {
+    f64::from(output_scale(architecture)).exp2()
+}
+
+fn output_scale(architecture: &Architecture) -> u32 {
+    // A validated architecture has a layer.
+    architecture.layers.last().map_or(0, |layer| layer.frac_bits)
 }
 
 /// The index of the largest value, and the first of them.

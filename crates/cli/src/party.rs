@@ -149,9 +149,11 @@ impl ServerProcess {
         let program = std::env::current_exe().map_err(failed)?;
         let mut command = Command::new(program);
         command.args(["serve", "--listen", "127.0.0.1:0", "--once", "--json", "--until-stdin-closes"]);
-        let ProtocolArgs { suite, ot, fixed: FixedArgs { bits, frac }, reveal } = protocol;
+        let ProtocolArgs { suite, ot, fixed: FixedArgs { bits, frac }, reveal, truncation, relu_drop_bits } =
+            protocol;
         command.args(["--suite", suite.name(), "--ot", ot.name(), "--reveal", &reveal.to_string()]);
         command.args(["--bits", &bits.to_string(), "--frac", &frac.to_string()]);
+        command.args(["--truncation", truncation.name(), "--relu-drop-bits", &relu_drop_bits.to_string()]);
         command.args(["--network", link.network.name()]);
         command.args(["--timeout", &link.timeout.as_secs_f64().to_string()]);
         if let Some(weights) = &model.weights {

@@ -170,7 +170,7 @@ fn text(area: &Area<'_>, words: &str, place: (i32, i32), size: u32, side: HPos) 
 mod tests {
     use super::*;
     use crate::compare::Link;
-    use copriv_runner::{Delays, LayerCost, Ot, PhaseCost, Plan, Reveal, Suite, Total};
+    use copriv_runner::{Delays, LayerCost, Ot, PhaseCost, Plan, Reveal, Suite, Total, Truncation};
 
     /// A plan of one convolution and one ReLU.
     fn plan(suite: Suite, conv: u64, relu: u64) -> Plan {
@@ -185,7 +185,17 @@ mod tests {
         };
         let layers = vec![layer("conv", conv), layer("relu", relu)];
         let total = Total { online: cost(conv + relu), ..Total::default() };
-        Plan { model: "a<b>&\"c\".onnx".into(), suite, ot: Ot::default(), bits: 41, frac: 12, layers, total }
+        Plan {
+            model: "a<b>&\"c\".onnx".into(),
+            suite,
+            ot: Ot::default(),
+            truncation: Truncation::default(),
+            relu_drop_bits: 0,
+            bits: 41,
+            frac: 12,
+            layers,
+            total,
+        }
     }
 
     fn figure(plans: &[Plan]) -> String {

@@ -2,7 +2,8 @@
 //!
 //! # Functionality
 //! Input: additive shares of x over Z_{2^l}, public low ≤ high. Output: additive shares of min(max(x, low), high),
-//! where the differences x − low and x − high fit l bits; of low + relu(x − low) − relu(x − high) mod 2^l in any case.
+//! where the differences x − low and x − high fit l bits; of low + relu(x − low) − relu(x − high) mod 2^l in any case. [`clip_top`] finds
+//! signs without the d lowest bits ([`relu_top`](relu::relu_top)): its result is off by less than 2^d.
 //!
 //! # Protocol
 //! | step | P0 (x0)                                 | wire | P1 (x1)                                 |
@@ -11,7 +12,7 @@
 //! | 2    | `low + r0 − r1`                         |      | `r0 − r1`                               |
 //!
 //! # Cost
-//! [`cost`]: two ReLUs an element, in the rounds of one.
+//! [`cost`], [`cost_top`]: two ReLUs an element, in the rounds of one.
 //!
 //! # Security
 //! That of [`relu`].
@@ -31,7 +32,12 @@ use copriv_wire::Result;
 
 /// The cost of clipping `n` elements of `width` bits.
 pub fn cost(params: &Params, n: usize, width: Width) -> Cost {
-    relu::cost(params, 2 * n, width)
+    cost_top(params, n, width, 0)
+}
+
+/// The same with signs that are found without the lowest `drop_bits`.
+pub fn cost_top(params: &Params, n: usize, width: Width, drop_bits: u32) -> Cost {
+    relu::cost_top(params, 2 * n, width, drop_bits)
 }
 
 /// Shares of x clipped to `low..=high`, both integers at the scale of x.
@@ -42,8 +48,19 @@ pub fn cost(params: &Params, n: usize, width: Width) -> Cost {
 /// # Panics
 /// When the ring has one bit only.
 pub fn clip(s: &mut Session, x: &Arithmetic, low: i64, high: i64) -> Result<Arithmetic> {
+    clip_top(s, x, low, high, 0)
+}
+
+/// Shares of x clipped to `low..=high`, but for less than 2^`drop_bits`.
+///
+/// # Errors
+/// As [`clip`].
+///
+/// # Panics
+/// When `drop_bits` is not below the width less 1.
+pub fn clip_top(s: &mut Session, x: &Arithmetic, low: i64, high: i64, drop_bits: u32) -> Result<Arithmetic> {
     let (role, n) = (s.role(), x.len());
     let above = |bound: i64| x.offset(role, bound.wrapping_neg() as u64);
-    let (both, _) = relu::relu(s, &above(low).concat(&above(high)))?; // (1)
+    let (both, _) = relu::relu_top(s, &above(low).concat(&above(high)), drop_bits)?; // (1)
     Ok((&both.slice(0..n) - &both.slice(n..2 * n)).offset(role, low as u64)) // (2)
 }

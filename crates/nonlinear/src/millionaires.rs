@@ -2,7 +2,7 @@
 //!
 //! # Functionality
 //! P0: a, P1: b, integers of n bits. Output: XOR shares of 1{a < b}; from [`less_than_low`] also of
-//! 1{a mod 2^k < b mod 2^k}.
+//! 1{a mod 2^k < b mod 2^k}; from [`less_than_parts`] of the latter and of 1{a >> j < b >> j} for some j ≥ k.
 //!
 //! # Protocol
 //! The integers are cut into digits of m bits from the bottom, and at k; the topmost digit of a part may be shorter. Where one
@@ -20,7 +20,7 @@
 //! Step 2 ([`small_digits`](crate::small_digits)) is for digits of one bit and, where 1-of-N OTs are made of RCOTs, for those of two and a lowest one of three.
 //! From RCOTs the OTs of step 1 are shared ones, which make r and e; from KK13 the triples of step 3 are made in the same round as
 //! step 1. Steps 4 and 5 once for each level of a balanced tree. What contains the lowest digit has no eq. The part above k is a tree
-//! of its own until the part below is one node, which then becomes its lowest.
+//! of its own until the part below is one node, which then becomes its lowest; the part above j has a lowest digit of its own.
 //!
 //! # Cost
 //! [`cost`], [`cost_low`]: products for each small digit, for a larger one a 1-of-2^m OT on two bits, on one bit for the lowest; one
@@ -60,30 +60,13 @@ pub fn cost(params: &Params, n: usize, bits: u32) -> Cost {
 
 /// The cost of `n` comparisons of integers of `bits` bits and, besides, of their low `low` bits.
 pub fn cost_low(params: &Params, n: usize, bits: u32, low: u32) -> Cost {
-    let digits = Digits::new(params.digit_bits, bits, low);
-    let levels = digits.levels();
-    let batch = |n: usize| {
-        let Leaves { small, tables } = digits.leaves(params);
-        let (singles, pairs) = (n * levels.len(), n * levels.iter().sum::<usize>());
-        let small: Vec<Kind> = small.iter().map(|leaf| leaf.kind(n)).collect();
-        let mut parts: Vec<Part> = tables.iter().map(|leaf| leaf.part(params, n)).collect();
-        let triples = if triples::shared(params) {
-            triples::cost(params, singles, pairs)
-        } else {
-            parts.push(triple::part(singles + 2 * pairs));
-            Cost::ZERO
-        };
-        let open = |&pairs: &usize| and::cost_open(params, n, n * pairs);
-        small_digits::cost_draw(params, &small)
-            + params.one_of_n_cost_all(Role::P0, &parts)
-            + small_digits::cost_send(&small)
-            + triples
-            + levels.iter().map(open).sum()
-    };
-    let whole = if n < BATCH { Cost::ZERO } else { batch(BATCH).repeat(n / BATCH) };
-    if n.is_multiple_of(BATCH) { whole } else { whole + batch(n % BATCH) }
+    Digits::new(params.digit_bits, bits, low).cost(params, n)
 }
 
+/// The cost of `n` comparisons of the low `low` bits of integers of `bits` bits and, besides, of those from bit `from` on.
+pub fn cost_parts(params: &Params, n: usize, bits: u32, low: u32, from: u32) -> Cost {
+    Digits::apart(params.digit_bits, bits, low, from).cost(params, n)
+}
 /// Shares of 1{a < b} for integers of `bits` bits; `own` is a for P0 and b for P1.
 ///
 /// # Errors
@@ -104,15 +87,24 @@ pub fn less_than(s: &mut Session, bits: u32, own: &[u64]) -> Result<Boolean> {
 /// # Panics
 /// When `bits` is not in 1..=64 or `low` not in 1..=`bits`.
 pub fn less_than_low(s: &mut Session, bits: u32, low: u32, own: &[u64]) -> Result<(Boolean, Boolean)> {
-    let digits = Digits::new(s.params.digit_bits, bits, low);
-    let (mut all, mut low) = (BitVec::default(), BitVec::default());
-    for own in own.chunks(BATCH) {
-        let (nodes, triples) = digits.compare(s, own)?;
-        let (batch_all, batch_low) = digits.combine(s, nodes, triples)?;
-        all.extend(&batch_all);
-        low.extend(&batch_low);
-    }
-    Ok((Boolean::new(all), Boolean::new(low)))
+    Digits::new(s.params.digit_bits, bits, low).less_than(s, own)
+}
+
+/// Shares of 1{a >> `from` < b >> `from`} and of the comparison of the low `low` bits.
+///
+/// # Errors
+/// As [`less_than`].
+///
+/// # Panics
+/// When not 1 <= `low` <= `from` < `bits` <= 64.
+pub fn less_than_parts(
+    s: &mut Session,
+    bits: u32,
+    low: u32,
+    from: u32,
+    own: &[u64],
+) -> Result<(Boolean, Boolean)> {
+    Digits::apart(s.params.digit_bits, bits, low, from).less_than(s, own)
 }
 
 /// How integers are cut: where each digit starts and how many bits it has, the lowest first.
@@ -120,6 +112,17 @@ struct Digits {
     digits: Vec<(u32, u32)>,
     /// Digits of the low part.
     low: usize,
+    /// Whether the low part is part of the other comparison.
+    joined: bool,
+}
+
+/// The ANDs of a level of the tree.
+#[derive(Clone, Copy, Default)]
+struct Level {
+    /// For each pair of nodes of which one has a lowest digit.
+    singles: usize,
+    /// For each other pair of nodes two, with a common operand.
+    pairs: usize,
 }
 
 /// The digits of one size, compared in one batch of OTs.
@@ -136,7 +139,7 @@ struct Leaves {
     tables: Vec<Leaf>,
 }
 
-/// Shares of lt and eq of a run of digits for every comparison of a batch; eq is empty for a run that has the lowest digit.
+/// Shares of lt and eq of a run of digits for every comparison of a batch; eq is empty for a run that has a lowest digit.
 struct Node {
     lt: BitVec,
     eq: BitVec,
@@ -177,22 +180,69 @@ impl Leaf {
 impl Digits {
     fn new(m: u32, bits: u32, low: u32) -> Self {
         assert!((1..=64).contains(&bits) && (1..=bits).contains(&low), "integers have 1 to 64 bits");
-        let part =
-            |from: u32, to: u32| (from..to).step_by(m as usize).map(move |start| (start, m.min(to - start)));
-        // One message bit more for each entry is less than a digit of one bit and its place in the tree.
-        let lowest = if m <= 3 && low > m && low % m == 1 { m + 1 } else { m.min(low) };
-        let mut digits = vec![(0, lowest)];
-        digits.extend(part(lowest, low));
+        let mut digits = from_lowest(m, 0, low);
         let low_digits = digits.len();
-        digits.extend(part(low, bits));
-        Self { digits, low: low_digits }
+        digits.extend(cut(m, low, bits));
+        Self { digits, low: low_digits, joined: true }
+    }
+
+    /// Of two comparisons that have no digit in common.
+    fn apart(m: u32, bits: u32, low: u32, from: u32) -> Self {
+        assert!((1..=from).contains(&low) && from < bits && bits <= 64, "two parts of up to 64 bits");
+        let mut digits = from_lowest(m, 0, low);
+        let low_digits = digits.len();
+        digits.extend(from_lowest(m, from, bits));
+        Self { digits, low: low_digits, joined: false }
+    }
+
+    /// The cost of `n` comparisons.
+    fn cost(&self, params: &Params, n: usize) -> Cost {
+        let whole = if n < BATCH { Cost::ZERO } else { self.cost_batch(params, BATCH).repeat(n / BATCH) };
+        if n.is_multiple_of(BATCH) { whole } else { whole + self.cost_batch(params, n % BATCH) }
+    }
+
+    fn cost_batch(&self, params: &Params, n: usize) -> Cost {
+        let levels = self.levels();
+        let Level { singles, pairs } = total(&levels, n);
+        let Leaves { small, tables } = self.leaves(params);
+        let small: Vec<Kind> = small.iter().map(|leaf| leaf.kind(n)).collect();
+        let mut parts: Vec<Part> = tables.iter().map(|leaf| leaf.part(params, n)).collect();
+        let triples = if triples::shared(params) {
+            triples::cost(params, singles, pairs)
+        } else {
+            parts.push(triple::part(singles + 2 * pairs));
+            Cost::ZERO
+        };
+        let open = |level: &Level| and::cost_open(params, n * level.singles, n * level.pairs);
+        small_digits::cost_draw(params, &small)
+            + params.one_of_n_cost_all(Role::P0, &parts)
+            + small_digits::cost_send(&small)
+            + triples
+            + levels.iter().map(open).sum()
+    }
+
+    /// Shares of both comparisons.
+    fn less_than(&self, s: &mut Session, own: &[u64]) -> Result<(Boolean, Boolean)> {
+        let (mut high, mut low) = (BitVec::default(), BitVec::default());
+        for own in own.chunks(BATCH) {
+            let (nodes, triples) = self.compare(s, own)?;
+            let (batch_high, batch_low) = self.combine(s, nodes, triples)?;
+            high.extend(&batch_high);
+            low.extend(&batch_low);
+        }
+        Ok((Boolean::new(high), Boolean::new(low)))
+    }
+
+    /// Whether nothing is below digit j in a comparison.
+    fn is_lowest(&self, j: usize) -> bool {
+        j == 0 || j == self.low && !self.joined
     }
 
     /// The digits in batches of one size each.
     fn leaves(&self, params: &Params) -> Leaves {
         let mut leaves: Vec<Leaf> = Vec::new();
         for (j, &(_, bits)) in self.digits.iter().enumerate() {
-            let eq = j > 0;
+            let eq = !self.is_lowest(j);
             match leaves.iter_mut().find(|leaf| (leaf.bits, leaf.eq) == (bits, eq)) {
                 Some(leaf) => leaf.digits.push(j),
                 None => leaves.push(Leaf { bits, eq, digits: vec![j] }),
@@ -202,26 +252,27 @@ impl Digits {
         Leaves { small, tables }
     }
 
-    /// The number of pairs of ANDs at each level of the tree, besides the one AND of the lowest pair of nodes.
-    fn levels(&self) -> Vec<usize> {
+    /// The ANDs at each level of the tree, for one comparison.
+    fn levels(&self) -> Vec<Level> {
         let (mut low, mut high) = (self.low, self.digits.len() - self.low);
         let mut levels = Vec::new();
         loop {
-            if low == 1 {
+            if self.joined && low == 1 {
                 (low, high) = (low + high, 0);
             }
-            if low == 1 {
+            if low <= 1 && high <= 1 {
                 return levels;
             }
-            levels.push(low / 2 + high / 2 - 1);
+            let singles = usize::from(low > 1) + usize::from(high > 1 && !self.joined);
+            levels.push(Level { singles, pairs: low / 2 + high / 2 - singles });
             (low, high) = (low.div_ceil(2), high.div_ceil(2));
         }
     }
 
     /// Steps 1 to 3: lt and eq of every digit, and the triples for the tree.
     fn compare(&self, s: &mut Session, own: &[u64]) -> Result<(Vec<Node>, Triples)> {
-        let (n, levels) = (own.len(), self.levels());
-        let (singles, pairs) = (n * levels.len(), n * levels.iter().sum::<usize>());
+        let n = own.len();
+        let Level { singles, pairs } = total(&self.levels(), n);
         let plain = if triples::shared(&s.params) { 0 } else { singles + 2 * pairs };
         let Leaves { small, tables } = self.leaves(&s.params);
         let kinds = small.iter().map(|leaf| leaf.kind(n)).collect();
@@ -240,7 +291,7 @@ impl Digits {
         for (leaf, (lt, eq)) in tables.iter().chain(&small).zip(shares) {
             for (i, &j) in leaf.digits.iter().enumerate() {
                 nodes[j].lt = lt.slice(i * n..(i + 1) * n);
-                if j > 0 {
+                if leaf.eq {
                     nodes[j].eq = eq.slice(i * n..(i + 1) * n);
                 }
             }
@@ -267,42 +318,82 @@ impl Digits {
         digits
     }
 
-    /// Steps 4 and 5: lt of all digits and of the low part.
-    fn combine(
-        &self,
-        s: &mut Session,
-        mut nodes: Vec<Node>,
-        mut triples: Triples,
-    ) -> Result<(BitVec, BitVec)> {
-        let n = nodes[0].lt.len();
-        let mut high = nodes.split_off(self.low);
+    /// Steps 4 and 5: lt of the high part, or of all digits, and of the low part.
+    fn combine(&self, s: &mut Session, mut low: Vec<Node>, mut triples: Triples) -> Result<(BitVec, BitVec)> {
+        let n = low[0].lt.len();
+        let mut high = low.split_off(self.low);
         let mut low_lt = BitVec::default();
         loop {
-            if nodes.len() == 1 && low_lt.is_empty() {
-                low_lt = nodes[0].lt.clone();
-                nodes.append(&mut high);
+            if self.joined && low.len() == 1 && low_lt.is_empty() {
+                low_lt = low[0].lt.clone();
+                low.append(&mut high);
             }
-            if nodes.len() == 1 {
-                return Ok((nodes.swap_remove(0).lt, low_lt));
+            if low.len() <= 1 && high.len() <= 1 {
+                let lt = low.swap_remove(0).lt;
+                return Ok(if self.joined { (lt, low_lt) } else { (high.swap_remove(0).lt, lt) });
             }
-            let pairs = || nodes.chunks_exact(2).chain(high.chunks_exact(2)).skip(1);
-            let eq_h = BitVec::concat(pairs().map(|pair| &pair[1].eq));
-            let lt_l = BitVec::concat(pairs().map(|pair| &pair[0].lt));
-            let eq_l = BitVec::concat(pairs().map(|pair| &pair[0].eq));
-            let lowest = [&nodes[1].eq, &nodes[0].lt];
-            let (lt, [lts, eqs]) = and::and_with(s, &mut triples, lowest, [&eq_h, &lt_l, &eq_l])?; // (4)
-            let rest = (0..lts.len()).step_by(n).map(|at| at..at + n);
-            let rest = rest.map(|range| (lts.slice(range.clone()), eqs.slice(range)));
-            let mut products = std::iter::once((lt, BitVec::default())).chain(rest);
-            nodes = next_level(nodes, &mut products);
+            let all = low.chunks_exact(2).chain(high.chunks_exact(2));
+            let (single, pair): (Vec<_>, Vec<_>) = all.partition(|pair| pair[0].eq.is_empty());
+            let concat = |of: &dyn Fn(&[Node]) -> &BitVec, pairs: &[&[Node]]| {
+                BitVec::concat(pairs.iter().map(|pair| of(pair)))
+            };
+            let operands =
+                |pairs: &[&[Node]]| [concat(&|pair| &pair[1].eq, pairs), concat(&|pair| &pair[0].lt, pairs)];
+            let ([eq_h, lt_l], [eqs_h, lts_l]) = (operands(&single), operands(&pair));
+            let eqs_l = concat(&|pair| &pair[0].eq, &pair);
+            let products = and::and_with(s, &mut triples, [&eq_h, &lt_l], [&eqs_h, &lts_l, &eqs_l])?; // (4)
+            let mut products = Products { n, products, used: [0; 2] };
+            low = next_level(low, &mut products);
             high = next_level(high, &mut products);
         }
     }
 }
 
-/// Step 5 for one part of the nodes: `products` gives eq_h ∧ lt_l and eq_h ∧ eq_l of each pair; a node without a
-/// neighbour stays.
-fn next_level(nodes: Vec<Node>, products: &mut impl Iterator<Item = (BitVec, BitVec)>) -> Vec<Node> {
+/// The products of a level, in the order of the nodes.
+struct Products {
+    n: usize,
+    /// eq_h ∧ lt_l where l has a lowest digit; elsewhere that and eq_h ∧ eq_l.
+    products: (BitVec, [BitVec; 2]),
+    used: [usize; 2],
+}
+
+impl Products {
+    /// Those of the next pair of which l has a lowest digit, or of the next other pair.
+    fn next(&mut self, lowest: bool) -> LtEq {
+        let Self { n, products: (single, pair), used } = self;
+        let used = &mut used[usize::from(lowest)];
+        let range = *used..*used + *n;
+        *used = range.end;
+        match lowest {
+            true => (single.slice(range), BitVec::default()),
+            false => (pair[0].slice(range.clone()), pair[1].slice(range)),
+        }
+    }
+}
+
+/// The digits of bits `from..to`, the topmost perhaps shorter.
+fn cut(m: u32, from: u32, to: u32) -> impl Iterator<Item = (u32, u32)> {
+    (from..to).step_by(m as usize).map(move |start| (start, m.min(to - start)))
+}
+
+/// The digits of bits `from..to`, nothing below them.
+fn from_lowest(m: u32, from: u32, to: u32) -> Vec<(u32, u32)> {
+    let bits = to - from;
+    // One message bit more for each entry is less than a digit of one bit and its place in the tree.
+    let lowest = if m <= 3 && bits > m && bits % m == 1 { m + 1 } else { m.min(bits) };
+    let mut digits = vec![(from, lowest)];
+    digits.extend(cut(m, from + lowest, to));
+    digits
+}
+
+/// The ANDs of all levels for `n` comparisons.
+fn total(levels: &[Level], n: usize) -> Level {
+    let sum = |of: fn(&Level) -> usize| n * levels.iter().map(of).sum::<usize>();
+    Level { singles: sum(|level| level.singles), pairs: sum(|level| level.pairs) }
+}
+
+/// Step 5 for one part of the nodes; a node without a neighbour stays.
+fn next_level(nodes: Vec<Node>, products: &mut Products) -> Vec<Node> {
     let mut next = Vec::with_capacity(nodes.len().div_ceil(2));
     let mut nodes = nodes.into_iter();
     while let Some(low) = nodes.next() {
@@ -310,7 +401,7 @@ fn next_level(nodes: Vec<Node>, products: &mut impl Iterator<Item = (BitVec, Bit
             next.push(low);
             break;
         };
-        let (lt, eq) = products.next().unwrap_or_default();
+        let (lt, eq) = products.next(low.eq.is_empty());
         next.push(Node { lt: &high.lt ^ &lt, eq }); // (5)
     }
     next

@@ -1,7 +1,8 @@
 //! ReLU.
 //!
 //! # Functionality
-//! Input: additive shares of x over Z_{2^l}. Output: additive shares of max(x, 0) and XOR shares of 1{x ≥ 0}.
+//! Input: additive shares of x over Z_{2^l}. Output: additive shares of max(x, 0) and XOR shares of 1{x ≥ 0}. [`relu_top`] finds the
+//! sign without the d lowest bits, as [`drelu_top`](crate::drelu): of 0 ≤ x < 2^d it may make 0.
 //!
 //! # Protocol
 //! | step | P0 (x0)          | wire | P1 (x1)          |
@@ -10,7 +11,7 @@
 //! | 2    | `mux(x, d)`      | ↔    | `mux(x, d)`      |
 //!
 //! # Cost
-//! [`cost`]: a drelu and a mux.
+//! [`cost`], [`cost_top`]: a drelu and a mux.
 //!
 //! # Security
 //! Composition of [`drelu`] and [`mux`].
@@ -30,7 +31,12 @@ use copriv_wire::Result;
 
 /// The cost of `n` ReLUs on `width` bits.
 pub fn cost(params: &Params, n: usize, width: Width) -> Cost {
-    drelu::cost(params, n, width) + mux::cost(params, n, width)
+    cost_top(params, n, width, 0)
+}
+
+/// The cost of `n` ReLUs on `width` bits whose signs are found without the lowest `drop_bits`.
+pub fn cost_top(params: &Params, n: usize, width: Width, drop_bits: u32) -> Cost {
+    drelu::cost_top(params, n, width, drop_bits) + mux::cost(params, n, width)
 }
 
 /// Shares of max(x, 0) and of 1{x ≥ 0}.
@@ -41,6 +47,17 @@ pub fn cost(params: &Params, n: usize, width: Width) -> Cost {
 /// # Panics
 /// When the ring has one bit only.
 pub fn relu(s: &mut Session, x: &Arithmetic) -> Result<(Arithmetic, Boolean)> {
-    let d = drelu::drelu(s, x)?; // (1)
+    relu_top(s, x, 0)
+}
+
+/// Shares of x·d and of d, 1{x ≥ 0} found without the lowest `drop_bits` of x.
+///
+/// # Errors
+/// As [`relu`].
+///
+/// # Panics
+/// When `drop_bits` is not below the width less 1.
+pub fn relu_top(s: &mut Session, x: &Arithmetic, drop_bits: u32) -> Result<(Arithmetic, Boolean)> {
+    let d = drelu::drelu_top(s, x, drop_bits)?; // (1)
     Ok((mux::mux(s, x, &d)?, d)) // (2)
 }

@@ -2,7 +2,9 @@
 //!
 //! # Functionality
 //! Input: additive shares of x over Z_{2^l}, l ≥ 2, 0 ≤ shift < l. Output: additive shares of y = floor(max(x, 0) / 2^shift)
-//! and XOR shares of 1{x ≥ 0}.
+//! and XOR shares of 1{x ≥ 0}. [`relu_truncate_top`] finds the sign without the d lowest bits ([`drelu_top`](drelu::drelu_top)), for
+//! d > shift: of 0 ≤ x < 2^d it may make 0. [`relu_truncate_one_bit`] leaves out c besides: shares of max(t, 0) and of 1{t ≥ 0} for t
+//! = floor(x / 2^shift) or the integer below it.
 //!
 //! # Protocol
 //! In Z_{2^{l−shift}}, floor(x / 2^shift) is t = (x0 >> shift) + (x1 >> shift) + c for the carry c out of the low bits. P0's
@@ -21,11 +23,19 @@
 //! For x ≥ 0, t = y < 2^{l−1−shift}; otherwise d·t = 0: so the most significant bit of d·t is 0 in step 7 always. Steps 5
 //! and 6 are [`mux`](crate::mux). For shift 0 this is [`relu`]; for shift l − 1, y = 0 and d is all there is to find.
 //!
+//! One-bit: without c, t = (x0 >> shift) + (x1 >> shift) in the ring of l − shift bits is shared to begin with, and what is left to do is
+//!
+//! | step | P0 (x0)                                    | wire | P1 (x1)                                    |
+//! |------|--------------------------------------------|------|--------------------------------------------|
+//! | 8    | `relu_top(t)`, without d − shift bits      | ↔    | `relu_top(t)`, without d − shift bits      |
+//! | 9    | extend it, not negative, to l bits         | ↔    | extend it, not negative, to l bits         |
+//!
 //! # Cost
 //! [`cost`]: a comparison on l − 1 bits that gives c besides, and four COTs on 3·l − 2·shift − 1 bits altogether; at most
 //! four one-way delays after the comparison. Against ReLU and then truncation a comparison of the low bits is saved, and
 //! 3·shift bits, for everything but the result is l − shift bits wide; the number of COTs is the same. A shift of less than a
-//! digit may save less than its cut adds to the comparison.
+//! digit may save less than its cut adds to the comparison. [`cost_top`]: two comparisons, on the l − 1 − d highest and the shift lowest bits.
+//! [`cost_one_bit`]: a comparison on l − shift − 1 bits, or on l − d − 1, and three COTs on 2·l − shift bits.
 //!
 //! # Security
 //! Composition of [`millionaires`], COTs on RCOTs of their own, and [`extend`](mod@extend).
@@ -51,15 +61,31 @@ use copriv_wire::{Result, Role};
 
 /// The cost of [`relu_truncate`] on `n` elements of `width` bits.
 pub fn cost(params: &Params, n: usize, width: Width, shift: u32) -> Cost {
-    let Some((out, half)) = rings(width, shift) else { return drelu::cost(params, n, width) };
+    cost_top(params, n, width, shift, 0)
+}
+
+/// The cost of [`relu_truncate_top`] on `n` elements of `width` bits.
+pub fn cost_top(params: &Params, n: usize, width: Width, shift: u32, drop_bits: u32) -> Cost {
+    let Some((out, half)) = rings(width, shift) else { return drelu::cost_top(params, n, width, drop_bits) };
     if shift == 0 || n == 0 {
-        return relu::cost(params, n, width);
+        return relu::cost_top(params, n, width, drop_bits);
     }
-    let comparison = millionaires::cost_low(params, n, width.bits() - 1, shift);
+    let below = width.bits() - 1;
+    let comparison = match drop_bits > shift {
+        true => millionaires::cost_parts(params, n, below, shift, drop_bits),
+        false => millionaires::cost_low(params, n, below, shift),
+    };
     let rcots = params.rcot.cost_chosen(Role::P1, n).beside(params.rcot.cost_chosen(Role::P0, 2 * n));
     let masked = |from: Role, width: Width| Cost::message(from, n, width.bits());
     let cots = masked(Role::P0, half) + masked(Role::P0, out) + masked(Role::P1, out);
     comparison + rcots + cots + extend::cost(params, n, out, width, Sign::NonNegative)
+}
+
+/// The cost of [`relu_truncate_one_bit`] on `n` elements of `width` bits.
+pub fn cost_one_bit(params: &Params, n: usize, width: Width, shift: u32, drop_bits: u32) -> Cost {
+    let Some((out, _)) = rings(width, shift) else { return cost_top(params, n, width, shift, drop_bits) };
+    relu::cost_top(params, n, out, drop_bits.saturating_sub(shift))
+        + extend::cost(params, n, out, width, Sign::NonNegative)
 }
 
 /// The rings of l − shift bits and of one bit less; `None` where the result is zero always.
@@ -76,16 +102,37 @@ fn rings(width: Width, shift: u32) -> Option<(Width, Width)> {
 /// # Panics
 /// When `shift` is not below the width, or the ring has one bit only.
 pub fn relu_truncate(s: &mut Session, x: &Arithmetic, shift: u32) -> Result<(Arithmetic, Boolean)> {
+    relu_truncate_top(s, x, shift, 0)
+}
+
+/// Shares of floor(d·x / 2^`shift`) and of d, 1{x ≥ 0} found without the lowest `drop_bits` of x where that is more than `shift`;
+/// otherwise nothing would be saved.
+///
+/// # Errors
+/// As [`relu_truncate`].
+///
+/// # Panics
+/// As [`relu_truncate`], and when `drop_bits` is not below the width less 1.
+pub fn relu_truncate_top(
+    s: &mut Session,
+    x: &Arithmetic,
+    shift: u32,
+    drop_bits: u32,
+) -> Result<(Arithmetic, Boolean)> {
     let (n, width, role) = (x.len(), x.width(), s.role());
     assert!(shift < width.bits(), "the shift is below the width");
     let Some((out, half)) = rings(width, shift) else {
-        return Ok((Arithmetic::zeros(width, n), drelu::drelu(s, x)?));
+        return Ok((Arithmetic::zeros(width, n), drelu::drelu_top(s, x, drop_bits)?));
     };
     if shift == 0 || n == 0 {
-        return relu::relu(s, x);
+        return relu::relu_top(s, x, drop_bits);
     }
     let below = Width::of(width.bits() - 1);
-    let (carry, c) = millionaires::less_than_low(s, below.bits(), shift, &addends(role, x, below))?; // (1)
+    let own = addends(role, x, below);
+    let (carry, c) = match drop_bits > shift {
+        true => millionaires::less_than_parts(s, below.bits(), shift, drop_bits, &own)?, // (1)
+        false => millionaires::less_than_low(s, below.bits(), shift, &own)?,             // (1)
+    };
     let d = carry.xor_own(&own_msb(x)).not(role); // (1)
     let (c, b) = (c.own(), d.own());
     let bit = RingVec::from_words(out, c.to_lsb());
@@ -113,4 +160,28 @@ pub fn relu_truncate(s: &mut Session, x: &Arithmetic, shift: u32) -> Result<(Ari
         }
     };
     Ok((extend::extend_zero(s, &Arithmetic::new(y), width, Sign::NonNegative)?, d)) // (7)
+}
+
+/// Shares of max(t, 0) and of 1{t ≥ 0} for t = floor(x / 2^`shift`) or the integer below it, as the shares fall; where `drop_bits` is more
+/// than `shift`, t in 0..2^(`drop_bits` − `shift`) may be taken for negative. x < −2^{l−1} + 2^max(`shift`, `drop_bits`) may be taken for
+/// positive. For `shift` = l − 1 this is [`relu_truncate_top`].
+///
+/// # Errors
+/// As [`relu_truncate`].
+///
+/// # Panics
+/// As [`relu_truncate_top`].
+pub fn relu_truncate_one_bit(
+    s: &mut Session,
+    x: &Arithmetic,
+    shift: u32,
+    drop_bits: u32,
+) -> Result<(Arithmetic, Boolean)> {
+    let width = x.width();
+    assert!(shift < width.bits(), "the shift is below the width");
+    // In a ring of one bit there is no max(t, 0).
+    let Some((out, _)) = rings(width, shift) else { return relu_truncate_top(s, x, shift, drop_bits) };
+    let t = Arithmetic::new(x.own().shr(shift, out));
+    let (y, d) = relu::relu_top(s, &t, drop_bits.saturating_sub(shift))?; // (8)
+    Ok((extend::extend_zero(s, &y, width, Sign::NonNegative)?, d)) // (9)
 }

@@ -20,14 +20,17 @@
 //! | flatten       | the same elements                                                              |
 //!
 //! The tournament pairs neighbours, row by row, and gives the maximum as long as the differences within a window
-//! fit l bits. [`headroom`] reports how near a network comes to that and every other overflow.
+//! fit l bits. [`headroom`] reports how near a network comes to that and every other overflow. Protocols that leave something out
+//! come within [`deviation`] of it.
 
+mod deviation;
 mod error;
 pub mod float;
 mod headroom;
 mod kernel;
 mod lowered;
 
+pub use deviation::{Slack, deviation};
 pub use error::Error;
 pub use headroom::{Headroom, headroom};
 pub use lowered::{argmax, evaluate, evaluate_output};

@@ -204,7 +204,7 @@ mod tests {
     use crate::{Reveal, Suite};
 
     fn settings(ot: Ot) -> Settings {
-        Settings { suite: Suite::Best, ot, reveal: Reveal::Logits }
+        Settings { ot, ..Settings::new(Suite::Best, Reveal::Logits) }
     }
 
     fn online(count: usize) -> Vec<Cost> {

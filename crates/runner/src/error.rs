@@ -38,6 +38,20 @@ pub enum Error {
     /// A name that is no OT.
     #[error("there are no OTs called {0:?}; choose silent, softspoken or iknp")]
     UnknownOt(String),
+    /// A name that is no way of truncating.
+    #[error("there is no truncation {0:?}; choose exact or one-bit")]
+    UnknownTruncation(String),
+    /// A suite that is exact is asked to be otherwise.
+    #[error("suite {0} is exact: one-bit truncation and ReLUs on fewer bits are for suite best")]
+    Exact(crate::Suite),
+    /// More bits are dropped than there are.
+    #[error("a ReLU can find its sign without at most {most} bits of this ring, not without {got}")]
+    DropBits {
+        /// The most that can be dropped.
+        most: u32,
+        /// What was asked for.
+        got: u32,
+    },
     /// A name that is no way of revealing.
     #[error("{0:?} cannot be revealed; choose logits or label")]
     UnknownReveal(String),

@@ -29,7 +29,7 @@ pub use offer::{Offer, Reveal};
 pub use plan::{Delays, LayerCost, PhaseCost, Plan, Total};
 pub use report::{LayerReport, Phase, Progress, Report};
 pub use server::{Model, Served, Server, Stock};
-pub use suite::{Ot, Settings, Suite};
+pub use suite::{Ot, Settings, Suite, Truncation};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

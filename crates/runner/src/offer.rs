@@ -80,6 +80,7 @@ impl Offer {
             Error::Offer(e.to_string().chars().filter(|c| !c.is_control()).take(200).collect())
         })?;
         offer.architecture.validate()?;
+        offer.settings.validate(offer.architecture.width)?;
         if let Some(store) = &offer.store {
             // Not quoted: it is the peer's, and as long as the peer likes.
             store.parse::<EntryId>().map_err(|_| Error::Offer("its store has no identity".into()))?;

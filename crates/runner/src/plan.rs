@@ -1,7 +1,7 @@
 use crate::drawing::OtState;
 use crate::offer::{Answered, Asked, kept_cost};
 use crate::program::{Program, Step};
-use crate::{Error, LayerReport, Offer, Ot, Report, Settings, Suite};
+use crate::{Error, LayerReport, Offer, Ot, Report, Settings, Suite, Truncation};
 use copriv_channel::{Cost, Traffic};
 use copriv_ir::Architecture;
 use copriv_store::EntryId;
@@ -109,6 +109,10 @@ pub struct Plan {
     pub suite: Suite,
     /// Where its OTs come from.
     pub ot: Ot,
+    /// How it truncates.
+    pub truncation: Truncation,
+    /// Without how many low bits its ReLUs find signs.
+    pub relu_drop_bits: u32,
     /// l.
     pub bits: u32,
     /// f.
@@ -151,9 +155,10 @@ impl Plan {
     /// included. `architecture` is what the server offers: [`planner::prepare_architecture`](crate::planner::prepare_architecture).
     ///
     /// # Errors
-    /// When the architecture is not valid.
+    /// When the architecture is not valid, or the settings do not fit it.
     pub fn new(architecture: &Architecture, settings: &Settings) -> Result<Self, Error> {
         architecture.validate()?;
+        settings.validate(architecture.width)?;
         let program = Program::new(architecture, settings);
         Self::of(
             &program,
@@ -242,9 +247,9 @@ impl Plan {
             }
         }
         let total = Total::sum(layers.iter().map(|l| (l.preprocessing, l.online)));
-        let Settings { suite, ot, .. } = *settings;
+        let Settings { suite, ot, truncation, relu_drop_bits, .. } = *settings;
         let (model, bits, frac) = (name.clone(), width.bits(), *frac_bits);
-        Ok(Self { model, suite, ot, bits, frac, layers, total })
+        Ok(Self { model, suite, ot, truncation, relu_drop_bits, bits, frac, layers, total })
     }
 
     /// An estimate of the seconds that each phase takes on a link of `bits_per_second`, which both directions share, and

@@ -2,7 +2,7 @@
 
 use crate::drawing::OtSource;
 use crate::planner::{Choices, conv2d};
-use crate::{Error, Output, Reveal, Settings, Suite};
+use crate::{Error, Output, Reveal, Settings, Suite, Truncation};
 use copriv_channel::Cost;
 use copriv_ir::{Architecture, Layer, LayerOp, LayerWeights, Shape, Window};
 use copriv_linear::{Conv2d, Kernels, LinearLayer, Prepared, Producer, conv2d_prepared, online_cost};
@@ -31,6 +31,10 @@ pub(crate) struct Step {
     producer: Option<Arc<dyn Producer>>,
     /// What is known of the signs of what a truncation reads.
     sign: Sign,
+    /// Whether it leaves out the carry of the bits that a truncation drops.
+    one_bit: bool,
+    /// Low bits without which it finds signs.
+    drop_bits: u32,
     /// Of its comparisons.
     digit_bits: u32,
     /// Before the input is there, of a linear layer; what else is drawn costs what [`OtSource`] says.
@@ -98,7 +102,11 @@ impl Program {
     pub(crate) fn digest(&self) -> [u8; 32] {
         let mut digest = Sha256::new().chain_update(b"copriv program");
         for step in &self.steps {
-            let sign = matches!(step.sign, Sign::NonNegative);
+            let sign = match step.sign {
+                Sign::Unknown | Sign::Known(()) => 0,
+                Sign::NonNegative => 1,
+                Sign::Bounded => 2,
+            };
             let costs = [step.preprocessing, step.online].map(|cost| {
                 let of = |role| [cost.bytes_from(role), cost.rounds_of(role), cost.rcots_from(role)];
                 [of(Role::P0), of(Role::P1)]
@@ -107,7 +115,7 @@ impl Program {
                 digest.update((text.len() as u64).to_le_bytes());
                 digest.update(text);
             }
-            digest.update([step.digit_bits as u8, u8::from(sign)]);
+            digest.update([step.digit_bits as u8, sign, u8::from(step.one_bit), step.drop_bits as u8]);
             costs.iter().flatten().flatten().for_each(|figure| digest.update(figure.to_le_bytes()));
         }
         digest.update(format!("{:?}", self.ots));
@@ -152,26 +160,34 @@ impl Program {
             What::Layer(_) => self.layer(step).map(|layer| layer.op),
         };
         let digits = match self.settings.suite {
-            Suite::Best => format!(", {}-bit digits", step.digit_bits),
-            Suite::Cryptflow2 | Suite::Copriv => String::new(),
+            Suite::Best if step.compares(op) => format!(", {}-bit digits", step.digit_bits),
+            Suite::Best | Suite::Cryptflow2 | Suite::Copriv => String::new(),
+        };
+        let truncation = |shift: u32| match step.one_bit {
+            true => format!("truncation by {shift}, last bit may be off"),
+            false => format!("truncation by {shift}"),
+        };
+        let without = match step.drop_bits {
+            0 => String::new(),
+            bits => format!(" without {bits} bits"),
         };
         match op {
             Some(LayerOp::Conv(_) | LayerOp::Linear { .. }) => {
                 step.producer.as_ref().map_or_else(String::new, |producer| producer.describe())
             }
             Some(LayerOp::Truncate { shift }) if step.sign == Sign::NonNegative => {
-                format!("truncation by {shift}, sign known{digits}")
+                format!("{}, sign known{digits}", truncation(shift))
             }
-            Some(LayerOp::Truncate { shift }) => format!("truncation by {shift}{digits}"),
-            Some(LayerOp::Relu) => format!("comparison, MUX{digits}"),
+            Some(LayerOp::Truncate { shift }) => format!("{}{digits}", truncation(shift)),
+            Some(LayerOp::Relu) => format!("comparison{without}, MUX{digits}"),
             Some(LayerOp::ReluTruncate { shift }) => {
-                format!("comparison, truncation by {shift}{digits}")
+                format!("comparison{without}, {}{digits}", truncation(shift))
             }
-            Some(LayerOp::Clip { .. }) => format!("two comparisons, MUX{digits}"),
+            Some(LayerOp::Clip { .. }) => format!("two comparisons{without}, MUX{digits}"),
             Some(LayerOp::MaxPool(_)) => format!("tournament of ReLUs{digits}"),
             Some(LayerOp::AvgPool { shift: 0, .. }) => "local sum".into(),
             Some(LayerOp::AvgPool { shift, .. }) => {
-                format!("local sum, truncation by {shift}{digits}")
+                format!("local sum, {}{digits}", truncation(shift))
             }
             _ => "local".into(),
         }
@@ -189,11 +205,18 @@ impl Step {
         let settings = choices.settings;
         let (baseline, digit_bits) = (settings.suite == Suite::Cryptflow2, settings.online().digit_bits);
         let (preprocessing, online) = (Cost::ZERO, Cost::ZERO);
-        let mut step = Self { what, producer: None, sign: Sign::Unknown, digit_bits, preprocessing, online };
+        let (one_bit, drop_bits) = (settings.truncation == Truncation::OneBit, settings.relu_drop_bits);
+        let sign = if one_bit { Sign::Bounded } else { Sign::Unknown };
+        let mut step =
+            Self { what, producer: None, sign, one_bit, drop_bits, digit_bits, preprocessing, online };
         if let Some(layer) = step.layer(architecture) {
             let known = matches!(layer.op, LayerOp::Truncate { .. }) && nonnegative[layer.inputs[0]];
             if known && !baseline {
                 step.sign = Sign::NonNegative;
+            }
+            // A truncation that compares its low bits anyway finds an exact sign for no more.
+            if matches!(layer.op, LayerOp::ReluTruncate { shift } if drop_bits <= shift) {
+                step.drop_bits = 0;
             }
             if let Some((linear, weight_bits)) = linear_layer(architecture, layer) {
                 let producer = choices.producer(&linear, weight_bits);
@@ -249,11 +272,22 @@ impl Step {
         };
         let n = layer.shape.len();
         match layer.op {
+            LayerOp::Truncate { shift } if self.one_bit => {
+                truncate::cost_one_bit(params, n, width, shift, self.sign)
+            }
             LayerOp::Truncate { shift } => truncate::cost_faithful(params, n, width, shift, self.sign),
-            LayerOp::Relu => relu::cost(params, n, width),
-            LayerOp::ReluTruncate { shift } => relu_truncate::cost(params, n, width, shift),
-            LayerOp::Clip { .. } => clip::cost(params, n, width),
+            LayerOp::Relu => relu::cost_top(params, n, width, self.drop_bits),
+            LayerOp::ReluTruncate { shift } if self.one_bit => {
+                relu_truncate::cost_one_bit(params, n, width, shift, self.drop_bits)
+            }
+            LayerOp::ReluTruncate { shift } => {
+                relu_truncate::cost_top(params, n, width, shift, self.drop_bits)
+            }
+            LayerOp::Clip { .. } => clip::cost_top(params, n, width, self.drop_bits),
             LayerOp::MaxPool(_) => windows(&|windows| maxpool::cost(params, windows, width)),
+            LayerOp::AvgPool { shift, .. } if self.one_bit => {
+                avgpool::cost_one_bit(params, n, width, shift, self.sign)
+            }
             LayerOp::AvgPool { shift, .. } => avgpool::cost(params, n, width, shift, self.sign),
             LayerOp::Conv(_)
             | LayerOp::Linear { .. }
@@ -304,13 +338,23 @@ impl Step {
         }
         let input = architecture.layers[layer.inputs[0]].shape;
         Ok(Done::Share(match layer.op {
-            LayerOp::Truncate { shift } => truncate::trunc_faithful(s, x, shift, self.known_sign())?,
-            LayerOp::Relu => relu::relu(s, x)?.0,
-            LayerOp::ReluTruncate { shift } => relu_truncate::relu_truncate(s, x, shift)?.0,
-            LayerOp::Clip { low, high } => clip::clip(s, x, low, high)?,
+            LayerOp::Truncate { shift } => {
+                let truncate = if self.one_bit { truncate::trunc_one_bit } else { truncate::trunc_faithful };
+                truncate(s, x, shift, self.known_sign())?
+            }
+            LayerOp::Relu => relu::relu_top(s, x, self.drop_bits)?.0,
+            LayerOp::ReluTruncate { shift } => {
+                let relu_truncate = match self.one_bit {
+                    true => relu_truncate::relu_truncate_one_bit,
+                    false => relu_truncate::relu_truncate_top,
+                };
+                relu_truncate(s, x, shift, self.drop_bits)?.0
+            }
+            LayerOp::Clip { low, high } => clip::clip_top(s, x, low, high, self.drop_bits)?,
             LayerOp::MaxPool(window) => maxpool::maxpool(s, x, &windows(&window, input))?,
             LayerOp::AvgPool { window, multiplier, shift } => {
-                avgpool::avgpool(s, x, &windows(&window, input), multiplier, shift, self.known_sign())?
+                let avgpool = if self.one_bit { avgpool::avgpool_one_bit } else { avgpool::avgpool };
+                avgpool(s, x, &windows(&window, input), multiplier, shift, self.known_sign())?
             }
             LayerOp::Shift { bits } => x.scale(1 << bits),
             LayerOp::Add => operands.get(1).map(|y| x + y).ok_or_else(no_operand)?,
@@ -323,7 +367,16 @@ impl Step {
     fn known_sign<B>(&self) -> Sign<B> {
         match self.sign {
             Sign::NonNegative => Sign::NonNegative,
-            _ => Sign::Unknown,
+            Sign::Bounded => Sign::Bounded,
+            Sign::Unknown | Sign::Known(()) => Sign::Unknown,
+        }
+    }
+
+    /// Whether it compares anything, digit by digit.
+    fn compares(&self, op: Option<LayerOp>) -> bool {
+        match op {
+            Some(LayerOp::Truncate { .. } | LayerOp::AvgPool { .. }) => !self.one_bit,
+            _ => true,
         }
     }
 

@@ -62,9 +62,10 @@ impl Model {
     /// ring.
     ///
     /// # Errors
-    /// When the network is not valid.
+    /// When the network is not valid, or the settings do not fit it.
     pub fn new(lowered: &Lowered, settings: &Settings) -> Result<Self, Error> {
         lowered.validate()?;
+        settings.validate(lowered.architecture.width)?;
         let Lowered { architecture, weights } = planner::prepare(lowered, settings)?;
         let width = architecture.width;
         let secrets = weights.layers.iter().map(|w| w.as_ref().map(|w| LayerSecrets::new(width, w)));

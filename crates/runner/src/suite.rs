@@ -1,6 +1,7 @@
 use crate::{Error, Reveal};
 use copriv_ot::RcotBackend;
 use copriv_ot::one_of_n::OneOfNBackend;
+use copriv_ring::Width;
 use copriv_session::Params;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -38,6 +39,18 @@ pub enum Ot {
     Iknp,
 }
 
+/// How [`Suite::Best`] truncates.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Truncation {
+    /// To the floor, as [`copriv_plain`](https://docs.rs/copriv-plain) does.
+    #[default]
+    Exact,
+    /// To the floor or the integer below it, as the shares fall (Huang et al.: Cheetah, USENIX Security 2022): no comparison of the low
+    /// bits. What is truncated must be in the half of the ring about 0, −2^{l−2}..2^{l−2}.
+    OneBit,
+}
+
 /// What a service runs (an AGREEMENT parameter).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,12 +61,38 @@ pub struct Settings {
     pub ot: Ot,
     /// What the client learns.
     pub reveal: Reveal,
+    /// Of [`Suite::Best`]; the others are exact.
+    pub truncation: Truncation,
+    /// d: ReLUs, alone or in clips, of [`Suite::Best`] find signs without the d lowest bits, and make 0 of values below 2^d as the shares
+    /// fall. 0 in the other suites.
+    pub relu_drop_bits: u32,
 }
 
 impl Settings {
     /// A suite with the OTs it has by default.
     pub fn new(suite: Suite, reveal: Reveal) -> Self {
-        Self { suite, ot: Ot::default(), reveal }
+        Self { suite, ot: Ot::default(), reveal, truncation: Truncation::Exact, relu_drop_bits: 0 }
+    }
+
+    /// Whether the result is that of the network in the clear, bit for bit.
+    pub fn is_exact(&self) -> bool {
+        self.truncation == Truncation::Exact && self.relu_drop_bits == 0
+    }
+
+    /// Accepts settings that can run in a ring of `width`.
+    ///
+    /// # Errors
+    /// When a suite is asked to be inexact that is not, or a sign to be found from no bits.
+    pub fn validate(&self, width: Width) -> Result<(), Error> {
+        if self.suite != Suite::Best && !self.is_exact() {
+            return Err(Error::Exact(self.suite));
+        }
+        // One bit below the sign is left, and one of any shift.
+        let most = width.bits().saturating_sub(2);
+        if self.relu_drop_bits > most {
+            return Err(Error::DropBits { most, got: self.relu_drop_bits });
+        }
+        Ok(())
     }
 
     /// The OTs that the session sets up.
@@ -111,6 +150,32 @@ impl Ot {
             Self::Softspoken => "softspoken",
             Self::Iknp => "iknp",
         }
+    }
+}
+
+impl Truncation {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Exact, Self::OneBit];
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::OneBit => "one-bit",
+        }
+    }
+}
+
+impl fmt::Display for Truncation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Truncation {
+    type Err = Error;
+    fn from_str(name: &str) -> Result<Self, Error> {
+        Self::ALL.into_iter().find(|t| t.name() == name).ok_or_else(|| Error::UnknownTruncation(name.into()))
     }
 }
 

@@ -5,13 +5,13 @@
 use copriv_bits::Block;
 use copriv_channel::{Channel, memory};
 use copriv_ir::{Graph, GraphBuilder, LowerOptions, Lowered, NodeId, Shape, Window, lower};
-use copriv_plain::{argmax, evaluate_output};
+use copriv_plain::{Slack, argmax, deviation, evaluate_output};
 use copriv_prg::Prg;
 use copriv_ring::{RingVec, Width};
 use copriv_runner::{
     Client, Error, Inference, Model, Output, PhaseCost, Plan, Report, Reveal, Served, Server,
 };
-use copriv_runner::{Ot, Settings, Source, Stock, Store, Suite, planner};
+use copriv_runner::{Ot, Settings, Source, Stock, Store, Suite, Truncation, planner};
 use copriv_wire::Role;
 use proptest::prelude::*;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -82,7 +82,11 @@ fn check_report(plan: &Plan, report: &Report, served: &Report) {
 fn check(net: &Lowered, reveal: Reveal, inputs: &[RingVec]) -> Vec<Report> {
     let ots = Ot::ALL.map(|ot| (Suite::Best, ot));
     let suites = [Suite::Cryptflow2, Suite::Copriv].map(|suite| (suite, Ot::default()));
-    let settings = suites.into_iter().chain(ots).map(|(suite, ot)| Settings { suite, ot, reveal });
+    let settings = suites.into_iter().chain(ots).map(|(suite, ot)| Settings {
+        suite,
+        ot,
+        ..Settings::new(suite, reveal)
+    });
     settings.flat_map(|settings| check_suite(net, settings, inputs)).collect()
 }
 
@@ -182,6 +186,67 @@ fn every_layer_at_several_widths() {
             }
         }
     }
+}
+
+/// What suite best may leave out changes the result by no more than the bound, never by nothing, and saves bytes.
+#[test]
+fn inexact_within_the_bound() {
+    let width = Width::of(41);
+    let net = lower(&everything().unwrap(), LowerOptions { width, frac_bits: 12 }).unwrap();
+    let inputs: Vec<RingVec> = (0..3)
+        .map(|i| prg(i).ring(Width::of(14), net.architecture.input_shape().len()))
+        .map(|x| RingVec::from_signed(width, &x.to_signed()))
+        .collect();
+    let exact = Settings::new(Suite::Best, Reveal::Logits);
+    let mut online = Vec::new();
+    for (truncation, relu_drop_bits) in [
+        (Truncation::Exact, 0),
+        (Truncation::OneBit, 0),
+        (Truncation::Exact, 16),
+        (Truncation::OneBit, 6),
+        (Truncation::OneBit, 16),
+    ] {
+        let settings = Settings { truncation, relu_drop_bits, ..exact };
+        let prepared = planner::prepare(&net, &settings).unwrap();
+        let slack = Slack { one_bit: truncation == Truncation::OneBit, drop_bits: relu_drop_bits };
+        let bound = deviation(&prepared, slack).unwrap();
+        assert!((bound == 0.0) == settings.is_exact() && bound < (1u64 << 36) as f64, "{bound}");
+        let model = Model::new(&net, &settings).unwrap();
+        let (served, inferred) = session(&model, Suite::Best, |client| {
+            let infer = |x: &RingVec| client.infer(x, Source::OnTheFly, &mut |_| ()).unwrap();
+            inputs.iter().map(infer).collect::<Vec<_>>()
+        });
+        let mut largest = 0;
+        for ((done, served), input) in inferred.iter().zip(&served).zip(&inputs) {
+            let Served::Inference(served) = served else { panic!("{served:?}") };
+            check_report(&done.plan, &done.report, served);
+            let Output::Logits(logits) = &done.output else { panic!("{:?}", done.output) };
+            let plain = evaluate_output(&prepared, input).unwrap().to_signed();
+            let far = logits.to_signed().into_iter().zip(plain).map(|(a, b)| a.abs_diff(b));
+            largest = far.fold(largest, u64::max);
+        }
+        assert!(largest as f64 <= bound, "{settings:?}: {largest} is more than {bound}");
+        assert_eq!(largest == 0, settings.is_exact(), "{settings:?}");
+        online.push(inferred[0].report.total.online.bytes());
+    }
+    assert!(online[1..].iter().all(|&inexact| inexact < online[0]), "{online:?}");
+    assert!(online[4] < online[3] && online[4] < online[2], "{online:?}");
+}
+
+#[test]
+fn what_cannot_be_left_out() {
+    let net = lower(&everything().unwrap(), LowerOptions { width: Width::of(41), frac_bits: 12 }).unwrap();
+    let exact = Settings::new(Suite::Copriv, Reveal::Logits);
+    for settings in [
+        Settings { truncation: Truncation::OneBit, ..exact },
+        Settings { relu_drop_bits: 1, ..exact },
+        Settings { relu_drop_bits: 40, ..Settings::new(Suite::Best, Reveal::Logits) },
+    ] {
+        assert!(Model::new(&net, &settings).is_err(), "{settings:?}");
+        assert!(Plan::new(&net.architecture, &settings).is_err(), "{settings:?}");
+    }
+    let most = Settings { relu_drop_bits: 39, ..Settings::new(Suite::Best, Reveal::Logits) };
+    assert!(Plan::new(&net.architecture, &most).is_ok());
 }
 
 #[derive(Clone, Debug)]

@@ -17,7 +17,7 @@ fn plan(net: &Lowered, suite: Suite) -> Plan {
 }
 
 fn plan_on(net: &Lowered, suite: Suite, ot: Ot) -> Plan {
-    let settings = Settings { suite, ot, reveal: Reveal::Logits };
+    let settings = Settings { ot, ..Settings::new(suite, Reveal::Logits) };
     Plan::new(&planner::prepare_architecture(&net.architecture, &settings).unwrap(), &settings).unwrap()
 }
 

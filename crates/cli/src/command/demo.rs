@@ -3,13 +3,14 @@ use crate::args::{LinkArgs, ModelArgs, Network, ProtocolArgs};
 use crate::error::Error;
 use crate::format::{bytes, plural, seconds};
 use crate::party::{Inference, Pair, PeakMemory};
+use crate::verdict::{Verdict, inexact};
 use crate::{model, output};
 use clap::Args;
 use copriv_import::picture::{self, Ink};
 use copriv_import::zoo;
 use copriv_ir::{Architecture, Graph, Lowered};
 use copriv_ring::RingVec;
-use copriv_runner::{Output, Plan, Report, Reveal, Source, planner};
+use copriv_runner::{Output, Plan, Report, Reveal, Settings, Source, planner};
 use serde::Serialize;
 use std::io::{self, IsTerminal};
 
@@ -18,7 +19,8 @@ use std::io::{self, IsTerminal};
 /// Two processes on this machine: this one, the client, has pictures of digits that the network was not trained on; the
 /// other, the server, has the trained network. They share nothing but a TCP connection. Shown are the picture, the
 /// private prediction beside the one in the clear, and for each layer what the parties sent, measured and compared with
-/// the plan. The private result must equal the one in the clear bit for bit; if not, the exit code is 1.
+/// the plan. The private result must equal the one in the clear bit for bit (with --truncation one-bit or
+/// --relu-drop-bits, within what these may cause); if not, the exit code is 1.
 ///
 /// Secret: the picture and the prediction (from the server), the weights (from the client). Public: the layers, their
 /// shapes and the bit widths.
@@ -30,6 +32,7 @@ use std::io::{self, IsTerminal};
     copriv demo\n  \
     copriv demo --images 20 --reveal label\n  \
     copriv demo --suite cryptflow2\n  \
+    copriv demo --images 100 --truncation one-bit\n  \
     copriv demo --network wan\n  \
     copriv demo --images 3 --start 40 --json")]
 pub struct Demo {
@@ -62,9 +65,9 @@ struct Clear {
     private: Option<usize>,
     fixed: Option<usize>,
     float: Option<usize>,
-    bit_exact: bool,
-    /// The largest difference of a logit from fixed point and from float; unknown when only the label is revealed.
-    distances: Option<(f64, f64)>,
+    verdict: Verdict,
+    /// The largest difference of a logit from float; unknown when only the label is revealed.
+    from_float: Option<f64>,
 }
 
 /// Counts over all pictures.
@@ -120,11 +123,12 @@ impl Demo {
 
         // Only now does this process see the network.
         let (graph, lowered) = model::load(&args, self.protocol.fixed)?;
-        let lowered = planner::prepare(&lowered, &self.protocol.settings())?;
+        let settings = self.protocol.settings();
+        let lowered = planner::prepare(&lowered, &settings)?;
         let mut score = Score::default();
         let mut told = Vec::new();
         for case in &cases {
-            let clear = Clear::of(case, &graph, &lowered)?;
+            let clear = Clear::of(case, &settings, &graph, &lowered)?;
             score.add(case, &clear);
             told.push(clear);
         }
@@ -135,7 +139,7 @@ impl Demo {
             self.print(&cases, &told)?;
             self.conclude(&cases, &score, memory)?;
         }
-        told.iter().zip(&cases).try_for_each(|(clear, case)| run::check(clear.bit_exact, &case.done))
+        told.iter().zip(&cases).try_for_each(|(clear, case)| clear.verdict.check(&case.done))
     }
 
     fn pictures(&self) -> Result<Vec<(u64, Vec<f32>, usize)>, Error> {
@@ -155,11 +159,12 @@ impl Demo {
         output::line(format_args!(
             "P0, the server: process {server}, has the trained network zoo:digits, learns nothing of the picture\n\
              P1, the client: process {}, has the picture, learns the {reveal} and nothing else\n\
-             link: {}; suite: {suite}, {} bits, {} of them fraction\n",
+             link: {}; suite: {suite}, {} bits, {} of them fraction{}\n",
             std::process::id(),
             self.link.network,
             architecture.width,
             architecture.frac_bits,
+            inexact(&self.protocol.settings()).map_or(String::new(), |inexact| format!("; {inexact}")),
         ))
     }
 
@@ -168,13 +173,11 @@ impl Demo {
         let shape = copriv_ir::Shape::new(1, 28, 28);
         output::line(picture::render(&case.picture, shape, ink()))?;
         let name = |label: Option<usize>| label.map_or("none".into(), |label| label.to_string());
-        let (exact, near) = match clear.distances {
-            Some((fixed, float)) => (
-                format!("largest difference of a logit: {fixed}"),
-                format!("largest difference of a logit: {float:.5}"),
-            ),
-            None => Default::default(),
+        let distance = |distance: Option<String>| {
+            distance.map_or(String::new(), |distance| format!("largest difference of a logit: {distance}"))
         };
+        let exact = distance(clear.verdict.largest_difference.map(|fixed| fixed.to_string()));
+        let near = distance(clear.from_float.map(|float| format!("{float:.5}")));
         output::line(format_args!(
             "picture {} of those held out\n  \
                private prediction        {}\n  \
@@ -255,29 +258,28 @@ impl Demo {
 }
 
 impl Clear {
-    fn of(case: &Case, graph: &Graph, lowered: &Lowered) -> Result<Self, Error> {
+    fn of(case: &Case, settings: &Settings, graph: &Graph, lowered: &Lowered) -> Result<Self, Error> {
         let fixed = copriv_plain::evaluate_output(lowered, &case.input)?;
         let float = copriv_plain::float::evaluate(graph, &case.picture)?;
         let label = copriv_plain::argmax(&fixed);
         let architecture = &lowered.architecture;
-        let (bit_exact, distances) = match &case.done.output {
-            Output::Label(private) => (Some(*private) == label, None),
+        let verdict = Verdict::new(settings, lowered, &case.done.output, &fixed)?;
+        let from_float = match &case.done.output {
+            Output::Label(_) => None,
             Output::Logits(private) => {
                 let logits = model::decode(architecture, private);
-                let from_fixed = model::distance(&logits, model::decode(architecture, &fixed));
-                let from_float = model::distance(&logits, float.iter().map(|&x| x.into()));
-                (*private == fixed, Some((from_fixed, from_float)))
+                Some(model::distance(&logits, float.iter().map(|&x| x.into())))
             }
         };
         let (private, float) = (case.done.output.label(), model::argmax(&float));
-        Ok(Self { private, fixed: label, float, bit_exact, distances })
+        Ok(Self { private, fixed: label, float, verdict, from_float })
     }
 }
 
 impl Score {
     fn add(&mut self, case: &Case, clear: &Clear) {
         self.labels_agree += u64::from(clear.private == clear.fixed);
-        self.bit_exact += u64::from(clear.bit_exact);
+        self.bit_exact += u64::from(clear.verdict.bit_exact);
         self.correct += u64::from(clear.private == Some(case.truth));
         self.preprocessing += case.done.report.preprocessing_seconds;
         self.online += case.done.report.online_seconds;

@@ -3,6 +3,7 @@ use super::show;
 use crate::args::LinkArgs;
 use crate::error::Error;
 use crate::party::Connected;
+use crate::verdict::inexact;
 use crate::{model, output};
 use clap::Args;
 use copriv_import::picture;
@@ -70,17 +71,19 @@ impl Infer {
             Some(store) => Source::Store(store),
         };
         let mut server = Connected::open(&self.server, self.suite, self.link.remote())?;
-        let Offer { settings: Settings { suite, reveal, .. }, architecture, .. } = server.offer().clone();
+        let Offer { settings, architecture, .. } = server.offer().clone();
+        let Settings { suite, reveal, truncation, relu_drop_bits, .. } = settings;
         let pixels = picture::load(&self.input, architecture.input_shape())?;
         let input = model::encode(&architecture, &pixels)?;
         let talkative = !self.quiet && !self.json;
         if talkative {
             output::line(format_args!(
-                "{} runs {} under {suite}, {} bits, {} of them fraction; you learn the {reveal}\n{}",
+                "{} runs {} under {suite}, {} bits, {} of them fraction; you learn the {reveal}{}\n{}",
                 self.server,
                 architecture.name,
                 architecture.width,
                 architecture.frac_bits,
+                inexact(&settings).map_or(String::new(), |inexact| format!("; {inexact}")),
                 show::architecture(&architecture)
             ))?;
         }
@@ -93,7 +96,8 @@ impl Infer {
         if self.json {
             return output::json(&json!({
                 "model": architecture.name, "suite": suite, "bits": architecture.width.bits(),
-                "frac": architecture.frac_bits, "reveal": reveal, "label": label, "logits": logits,
+                "frac": architecture.frac_bits, "reveal": reveal, "truncation": truncation,
+                "relu_drop_bits": relu_drop_bits, "label": label, "logits": logits,
                 "measured": done.report, "phases": Phases::of(&done.report), "as_planned": done.differences.is_empty(),
             }));
         }

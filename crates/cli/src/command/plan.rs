@@ -2,6 +2,7 @@ use super::show;
 use crate::args::{ModelArgs, ProtocolArgs};
 use crate::compare::{Comparison, Link};
 use crate::error::Error;
+use crate::verdict::inexact;
 use crate::{model, output, plot, units};
 use clap::Args;
 use copriv_ir::Lowered;
@@ -74,7 +75,12 @@ impl Plan {
 
     /// The plan under one suite.
     fn of(&self, lowered: &Lowered, suite: Suite) -> Result<copriv_runner::Plan, Error> {
-        let settings = Settings { suite, ..self.protocol.settings() };
+        let asked = self.protocol.settings();
+        // In a comparison the others are as exact as they are.
+        let settings = match suite == asked.suite {
+            true => asked,
+            false => Settings { ot: asked.ot, ..Settings::new(suite, asked.reveal) },
+        };
         let architecture = planner::prepare_architecture(&lowered.architecture, &settings)?;
         let mut plan = copriv_runner::Plan::new(&architecture, &settings)?;
         plan.model.clone_from(&self.model.model);
@@ -102,6 +108,9 @@ impl Plan {
             "{} under {suite}, {} bits, {} of them fraction; the client learns the {reveal}\n",
             plan.model, plan.bits, plan.frac
         ))?;
+        if let Some(inexact) = inexact(&self.protocol.settings()) {
+            output::line(format_args!("inexact: {inexact}\n"))?;
+        }
         output::line(show::plan(plan))?;
         output::line("\nby kind of layer")?;
         output::line(show::kinds(plan))

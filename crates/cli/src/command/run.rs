@@ -1,20 +1,22 @@
 use super::show;
 use crate::args::{LinkArgs, ModelArgs, Network, ProtocolArgs};
 use crate::error::Error;
-use crate::format::{bytes, plural};
-use crate::party::{Inference, Pair, PeakMemory};
+use crate::format::bytes;
+use crate::party::{Pair, PeakMemory};
 use crate::progress::Bar;
+use crate::verdict::{Verdict, inexact};
 use crate::{model, output};
 use clap::Args;
 use copriv_import::picture;
-use copriv_runner::{Offer, Output, PhaseCost, Plan, Report, Reveal, Settings, Source, planner};
+use copriv_runner::{Offer, PhaseCost, Plan, Report, Reveal, Settings, Source, planner};
 use serde::Serialize;
 
 /// Run both parties on this machine, for any network, and compare with the result in the clear.
 ///
 /// Server and client are two processes that share nothing but a TCP connection on loopback. When the private inference
-/// is over, the same fixed-point network is evaluated in the clear; the two results must be equal bit for bit, and
-/// the bytes and rounds of each layer those of the plan. If not, the exit code is 1.
+/// is over, the same fixed-point network is evaluated in the clear; the two results must be equal bit for bit (with
+/// --truncation one-bit or --relu-drop-bits, within what these may cause), and the bytes and rounds of each layer those of
+/// the plan. If not, the exit code is 1.
 ///
 /// An inference has two phases: what is done before the input is there (preprocessing), and what is done with it (online).
 /// Here the one follows the other at once; copriv preprocess does the first ahead. The suite cryptflow2 has the second
@@ -52,7 +54,8 @@ struct Json<'a> {
     reveal: Reveal,
     network: Network,
     label: Option<usize>,
-    bit_exact: bool,
+    #[serde(flatten)]
+    verdict: Verdict,
     as_planned: bool,
     seconds: f64,
     phases: Phases,
@@ -110,10 +113,7 @@ impl Run {
         let lowered = planner::prepare(&lowered, &settings)?;
         let clear = copriv_plain::evaluate_output(&lowered, &input)?;
         drop(bar);
-        let bit_exact = match &done.output {
-            Output::Logits(logits) => *logits == clear,
-            Output::Label(label) => Some(*label) == copriv_plain::argmax(&clear),
-        };
+        let verdict = Verdict::new(&settings, &lowered, &done.output, &clear)?;
         if self.json {
             output::json(&Json {
                 plan: &done.plan,
@@ -121,7 +121,7 @@ impl Run {
                 reveal,
                 network: self.link.network,
                 label: done.output.label(),
-                bit_exact,
+                verdict,
                 as_planned: done.differences.is_empty(),
                 seconds: done.report.seconds,
                 phases: Phases::of(&done.report),
@@ -133,9 +133,12 @@ impl Run {
                 "{} under {suite}, {bits} bits, {frac} of them fraction; {}\n",
                 self.model.model, self.link.network
             ))?;
+            if let Some(inexact) = inexact(&settings) {
+                output::line(format_args!("inexact: {inexact}\n"))?;
+            }
             output::line(show::inference(&done))?;
             let label = done.output.label().map_or("none".into(), |label| label.to_string());
-            output::line(format_args!("\nlabel {label}, {}", verdict(bit_exact)))?;
+            output::line(format_args!("\nlabel {label}, {}", verdict.describe()))?;
             output::line(show::summary(&done.report))?;
             if let (Some(server), Some(client)) = (memory.server, memory.client) {
                 let (server, client) = (bytes(server), bytes(client));
@@ -144,31 +147,6 @@ impl Run {
                 ))?;
             }
         }
-        check(bit_exact, &done)
-    }
-}
-
-fn verdict(bit_exact: bool) -> &'static str {
-    if bit_exact {
-        "equal to the evaluation in the clear, bit for bit"
-    } else {
-        "NOT what the evaluation in the clear gives"
-    }
-}
-
-/// A result that is not what the network computes, or not at the cost foreseen, is a failure.
-pub fn check(bit_exact: bool, done: &Inference) -> Result<(), Error> {
-    if !bit_exact {
-        return Err(Error::other(
-            "the private result differs from the one in the clear: a value has left the ring (try more --bits or \
-             less --frac), or this is a bug",
-        ));
-    }
-    match &done.differences[..] {
-        [] => Ok(()),
-        [first, rest @ ..] => {
-            let more = plural(rest.len() as u64, "further layer");
-            Err(Error::other(format!("not as planned, which is a bug: {first}, and {more}")))
-        }
+        verdict.check(&done)
     }
 }

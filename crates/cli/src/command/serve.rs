@@ -3,6 +3,7 @@ use crate::args::{Link, LinkArgs, ModelArgs, ProtocolArgs};
 use crate::error::Error;
 use crate::format::plural;
 use crate::party;
+use crate::verdict::inexact;
 use crate::{machine, model, output, progress};
 use clap::Args;
 use copriv_runner::{Model, Report, Served, Server, Settings, Stock, Store, entropy};
@@ -126,15 +127,17 @@ impl Drop for Place {
 impl Service {
     fn announce(&self, address: SocketAddr, name: &str) -> Result<(), Error> {
         let offer = self.model.offer();
-        let Settings { suite, reveal, .. } = offer.settings;
+        let Settings { suite, reveal, truncation, relu_drop_bits, .. } = offer.settings;
         let (width, frac_bits) = (offer.architecture.width, offer.architecture.frac_bits);
         let text = format!(
-            "serving {name} under {suite}, {width} bits, {frac_bits} of them fraction; clients learn the {reveal}\n\
-             listening on {address}"
+            "serving {name} under {suite}, {width} bits, {frac_bits} of them fraction; clients learn the {reveal}{}\n\
+             listening on {address}",
+            inexact(&offer.settings).map_or(String::new(), |inexact| format!("; {inexact}"))
         );
         let event = json!({
             "event": "listening", "address": address.to_string(), "model": name, "suite": suite,
-            "bits": width.bits(), "frac": frac_bits, "reveal": reveal,
+            "bits": width.bits(), "frac": frac_bits, "reveal": reveal, "truncation": truncation,
+            "relu_drop_bits": relu_drop_bits,
         });
         self.tell(&text, &event)
     }

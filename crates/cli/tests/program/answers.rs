@@ -306,6 +306,41 @@ fn runs_compare_with_the_clear() {
 }
 
 #[test]
+fn what_is_left_out_is_told() {
+    let args = ["--truncation", "one-bit", "--relu-drop-bits", "18"];
+    let with = |start: &[&str]| copriv(&[start, &args].concat());
+    let answer = with(&["demo", "--images", "3", "--json"]).json();
+    assert_eq!((&answer["truncation"], &answer["relu_drop_bits"]), (&"one-bit".into(), &18.into()));
+    assert_eq!((&answer["bit_exact"], &answer["as_planned"]), (&0.into(), &3.into()));
+    let exact = copriv(&["demo", "--json"]).json();
+    let online = |answer: &Value| bytes(&answer["total"]["online"]);
+    assert!(4 * online(&answer) < 3 * online(&exact), "{} of {}", online(&answer), online(&exact));
+
+    let run = with(&["run", "zoo:digits", "--input", "random", "--json"]).json();
+    let number = |key: &str| run[key].as_f64().unwrap();
+    assert_eq!((&run["bit_exact"], &run["within"]), (&false.into(), &true.into()));
+    assert!(number("largest_difference") > 0.0 && number("largest_difference") < 0.1, "{run}");
+    assert!(number("largest_difference") <= number("largest_allowed"), "{run}");
+
+    for start in [&["plan", "zoo:digits"][..], &["demo"], &["run", "zoo:digits", "--input", "random"]] {
+        let text = with(start).ok();
+        for words in ["truncations may be one too low", "without 18 bits"] {
+            assert!(text.contains(words), "{words} in {text}");
+        }
+    }
+    with(&["plan", "zoo:digits", "--suite", "copriv"]).fails(1, &["copriv is exact", "best"]);
+    copriv(&["plan", "zoo:digits", "--relu-drop-bits", "60"]).fails(1, &["39 bits", "60"]);
+    copriv(&["plan", "zoo:digits", "--truncation", "lazy"]).fails(2, &["lazy", "one-bit"]);
+    // Beside it the others are what they always are.
+    with(&["plan", "zoo:digits", "--compare"]).ok();
+
+    let server = Serving::start(&[&["zoo:digits"], &args[..]].concat());
+    assert!(server.infer(&["--input", &digit(4)]).ok().contains("truncations may be one too low"));
+    let answer = server.infer(&["--input", &digit(4), "--json"]).json();
+    assert_eq!((&answer["truncation"], &answer["relu_drop_bits"]), (&"one-bit".into(), &18.into()));
+}
+
+#[test]
 fn the_zoo() {
     let zoo = copriv(&["zoo", "--json"]).json();
     let named =

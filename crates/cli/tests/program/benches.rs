@@ -82,6 +82,9 @@ fn online(operation: &str, params: &Params, n: usize, width: Width) -> Cost {
         }
         "ReLU, then truncation by 12" => relu::cost(params, n, width) + faithful(Sign::NonNegative),
         "ReLU and truncation by 12, one comparison" => relu_truncate::cost(params, n, width, 12),
+        "ReLU and truncation by 12, last bit may be off" => {
+            relu_truncate::cost_one_bit(params, n, width, 12, 0)
+        }
         "max pool 2x2" => maxpool::cost(params, &Windows::rows(n, 4), width),
         "argmax of 100" => argmax::cost(params, &Windows::rows(n, 100), width, Width::of(7)),
         other => panic!("{other} is no operation"),
@@ -117,7 +120,7 @@ fn operations_send_what_they_cost() {
     assert!(counts.get("machine").is_none());
     let drawn = counts["drawn"]["bits_each"].as_f64().unwrap();
     assert!((0.5..1.0).contains(&drawn) && counts["drawn"]["ots"] == 1 << 27, "{drawn}");
-    assert_eq!(rows(&counts).len(), 9 * 3 * 2);
+    assert_eq!(rows(&counts).len(), 10 * 3 * 2);
     for row in rows(&counts) {
         check(row, drawn);
         assert!(row["per_second"].is_null(), "{row}");

@@ -76,6 +76,20 @@ proptest! {
     }
 
     #[test]
+    fn millionaires_compare_parts(
+        params in suites(), bits in 2u32..=64, cuts: [u32; 2], m in 1u32..=8, n in lengths(), seed: u64
+    ) {
+        let from = cuts[0] % (bits - 1) + 1;
+        let low = cuts[1] % from + 1;
+        let [a, b] = pairs(bits, n, seed);
+        let (params, mask) = (Params { digit_bits: m, ..params }, Width::of(low).mask());
+        let cost = millionaires::cost_parts(&params, n, bits, low, from);
+        let got = run(params, cost, [&a, &b], |s, own| millionaires::less_than_parts(s, bits, low, from, own));
+        prop_assert_eq!(got.0, BitVec::from_fn(n, |i| a[i] >> from < b[i] >> from));
+        prop_assert_eq!(got.1, BitVec::from_fn(n, |i| a[i] & mask < b[i] & mask));
+    }
+
+    #[test]
     fn products_and_ands(params in suites(), width in widths(), n in lengths(), seed: u64) {
         let [x, y] = [1, 2].map(|i| prg(seed ^ i).bits(n));
         let got = run(params, product::cost(&params, n, width), [&x, &y], |s, own| product::product(s, width, own));
@@ -193,6 +207,66 @@ proptest! {
         prop_assert_eq!(d, !&negative(&x));
     }
 
+    /// By the definition on the shares: what is left out, and nothing else, makes the difference.
+    #[test]
+    fn relus_of_the_top_bits(
+        params in suites(), width in 3u32..=64, cut in 0u32..64, drop in 0u32..64, m in 1u32..=8, n in lengths(), seed: u64
+    ) {
+        let (shift, drop_bits) = (cut % (width - 1), drop % (width - 1));
+        let (width, params) = (Width::of(width), Params { digit_bits: m, ..params });
+        let x = elements(width, n, seed);
+        let [x0, x1] = shares(&x, 3);
+        let floor = |d: u32| {
+            let top = Width::of(width.bits() - d);
+            (&x0.own().shr(d, top) + &x1.own().shr(d, top)).to_signed()
+        };
+        let (x_signed, sign) = (x.to_signed(), floor(drop_bits));
+        let relu: Vec<i64> = (0..n).map(|i| if sign[i] < 0 { 0 } else { x_signed[i] }).collect();
+        let near = 1i64.checked_shl(drop_bits).unwrap_or(i64::MAX);
+        let least = i64::MIN >> (64 - width.bits());
+        for (i, &y) in relu.iter().enumerate().filter(|&(i, _)| x_signed[i] >= least + near) {
+            prop_assert!(y == x_signed[i].max(0) || (0..near).contains(&x_signed[i]), "{y}");
+        }
+        let cost = relu::cost_top(&params, n, width, drop_bits);
+        let (y, d) = run_on(params, cost, &x, |s, x| relu::relu_top(s, x, drop_bits));
+        prop_assert_eq!(y, RingVec::from_signed(width, &relu));
+        prop_assert_eq!(d, BitVec::from_fn(n, |i| sign[i] >= 0));
+
+        let cost = relu_truncate::cost_top(&params, n, width, shift, drop_bits);
+        let (y, _) = run_on(params, cost, &x, |s, x| relu_truncate::relu_truncate_top(s, x, shift, drop_bits));
+        let shifted = match shift == 0 || drop_bits > shift {
+            // d·floor(x / 2^s) of a negative x that is taken for positive is not what is extended.
+            true => RingVec::from_signed(width, &relu.iter().map(|y| y.max(&0) >> shift).collect::<Vec<_>>()),
+            false => signed_map(&x, |x| x.max(0) >> shift),
+        };
+        for i in (0..n).filter(|&i| x_signed[i] >= least + near) {
+            prop_assert_eq!(y.words()[i], shifted.words()[i]);
+        }
+
+        let cost = relu_truncate::cost_one_bit(&params, n, width, shift, drop_bits);
+        let (y, d) = run_on(params, cost, &x, |s, x| relu_truncate::relu_truncate_one_bit(s, x, shift, drop_bits));
+        let (t, sign) = (floor(shift), floor(shift.max(drop_bits)));
+        prop_assert_eq!(d, BitVec::from_fn(n, |i| sign[i] >= 0));
+        for i in 0..n {
+            let below = (x_signed[i] >> shift) - t[i];
+            let far = x_signed[i] < least + near.max(1 << shift);
+            prop_assert!(far || (0..=1).contains(&below), "{below}");
+            let want = if sign[i] < 0 { 0 } else { t[i].max(0) };
+            prop_assert!(far || y.to_signed()[i] == want, "{} for {want}", y.to_signed()[i]);
+        }
+    }
+
+    #[test]
+    fn clips_of_the_top_bits(params in suites(), drop_bits in 0u32..12, n in lengths(), seed: u64) {
+        let (width, low, high) = (Width::of(20), -3000, 70_000);
+        let x = signed_map(&elements(width, n, seed), |x| x >> 1);
+        let cost = clip::cost_top(&params, n, width, drop_bits);
+        let y = run_on(params, cost, &x, |s, x| clip::clip_top(s, x, low, high, drop_bits));
+        for (y, x) in y.to_signed().into_iter().zip(x.to_signed()) {
+            prop_assert!((y - x.clamp(low, high)).abs() < 1 << drop_bits, "{y} for {x}");
+        }
+    }
+
     #[test]
     fn truncations(params in suites(), width in widths(), cut in 0u32..64, n in lengths(), seed: u64) {
         let shift = cut % width.bits();
@@ -247,6 +321,12 @@ proptest! {
         let sum = |w: &[i64]| w.iter().fold(0i64, |sum, &x| sum.wrapping_add(x)).wrapping_mul(multiplier);
         let scaled = RingVec::from_signed(width, &each(&windows, &x.to_signed(), sum));
         prop_assert_eq!(got, signed_map(&scaled, |x| x >> shift));
+        let cost = avgpool::cost_one_bit(&params, windows.len(), width, shift, Sign::Unknown);
+        let got = run_on(params, cost, &x, |s, x| {
+            avgpool::avgpool_one_bit(s, x, &windows, multiplier, shift, Sign::Unknown)
+        });
+        let below = &signed_map(&scaled, |x| x >> shift) - &got;
+        prop_assert!(below.to_signed().iter().all(|below| (0..=1).contains(below)));
     }
 }
 

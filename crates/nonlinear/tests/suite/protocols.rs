@@ -33,7 +33,7 @@ fn windows() -> Windows {
 }
 
 /// Name, the function as both parties run it.
-pub const ALL: [(&str, Protocol); 22] = [
+pub const ALL: [(&str, Protocol); 25] = [
     ("less_than", |s| {
         let own = x(s);
         millionaires::less_than(s, 11, own.own().words()).map(drop)
@@ -91,6 +91,18 @@ pub const ALL: [(&str, Protocol); 22] = [
     ("relu_truncate", |s| {
         let x = x(s);
         relu_truncate::relu_truncate(s, &x, 5).map(drop)
+    }),
+    ("relu_top", |s| {
+        let x = x(s);
+        relu::relu_top(s, &x, 4).map(drop)
+    }),
+    ("relu_truncate_top", |s| {
+        let x = x(s);
+        relu_truncate::relu_truncate_top(s, &x, 3, 5).map(drop)
+    }),
+    ("relu_truncate_one_bit", |s| {
+        let x = x(s);
+        relu_truncate::relu_truncate_one_bit(s, &x, 3, 5).map(drop)
     }),
     ("clip", |s| {
         let x = x(s);

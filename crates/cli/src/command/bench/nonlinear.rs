@@ -143,7 +143,7 @@ fn positions() -> Width {
     argmax::index_width(&Windows::rows(1, CLASSES))
 }
 
-const OPERATIONS: [Operation; 9] = [
+const OPERATIONS: [Operation; 10] = [
     Operation::of_elements("ReLU", |s, x| relu::relu(s, x).map(drop), relu::cost),
     Operation::of_elements(
         "truncation by 12",
@@ -179,6 +179,11 @@ const OPERATIONS: [Operation; 9] = [
         "ReLU and truncation by 12, one comparison",
         |s, x| relu_truncate::relu_truncate(s, x, SHIFT).map(drop),
         |params, n, width| relu_truncate::cost(params, n, width, SHIFT),
+    ),
+    Operation::of_elements(
+        "ReLU and truncation by 12, last bit may be off",
+        |s, x| relu_truncate::relu_truncate_one_bit(s, x, SHIFT, 0).map(drop),
+        |params, n, width| relu_truncate::cost_one_bit(params, n, width, SHIFT, 0),
     ),
     Operation {
         name: "max pool 2x2",
