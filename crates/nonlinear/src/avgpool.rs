@@ -3,7 +3,7 @@
 //! # Functionality
 //! Input: additive shares of x over Z_{2^l}, public [`Windows`], multiplier m and shift. Output: additive shares of
 //! floor(m·(sum of the window) / 2^shift), the product mod 2^l. With m = 1 and windows of 2^shift elements that is the
-//! floor of the average; otherwise m = round(2^shift / size). [`avgpool_one_bit`]: that or the integer below it.
+//! floor of the average; otherwise m = round(2^shift / size).
 //!
 //! # Protocol
 //! | step | P0                              | wire | P1                              |
@@ -12,7 +12,7 @@
 //! | 2    | truncate by shift               | ↔    | truncate by shift               |
 //!
 //! # Cost
-//! [`cost`], [`cost_one_bit`]: one truncation a window.
+//! [`cost`]: one faithful truncation a window.
 //!
 //! # Security
 //! That of [`truncate`]; the windows are public.
@@ -35,11 +35,6 @@ pub fn cost(params: &Params, n: usize, width: Width, shift: u32, sign: Sign) -> 
     truncate::cost_faithful(params, n, width, shift, sign)
 }
 
-/// The cost of [`avgpool_one_bit`] on `n` windows of elements of `width` bits.
-pub fn cost_one_bit(params: &Params, n: usize, width: Width, shift: u32, sign: Sign) -> Cost {
-    truncate::cost_one_bit(params, n, width, shift, sign)
-}
-
 /// Shares of floor(`multiplier` · sum / 2^`shift`) of each window; `sign` is what is known of the products.
 ///
 /// # Errors
@@ -57,24 +52,4 @@ pub fn avgpool(
 ) -> Result<Arithmetic> {
     let sums = windows.sums(x).scale(multiplier as u64); // (1)
     truncate::trunc_faithful(s, &sums, shift, sign) // (2)
-}
-
-/// Shares of floor(`multiplier` · sum / 2^`shift`) of each window or the integer below it, by
-/// [`trunc_one_bit`](truncate::trunc_one_bit).
-///
-/// # Errors
-/// As [`avgpool`].
-///
-/// # Panics
-/// As [`avgpool`].
-pub fn avgpool_one_bit(
-    s: &mut Session,
-    x: &Arithmetic,
-    windows: &Windows,
-    multiplier: i64,
-    shift: u32,
-    sign: Sign<&Boolean>,
-) -> Result<Arithmetic> {
-    let sums = windows.sums(x).scale(multiplier as u64); // (1)
-    truncate::trunc_one_bit(s, &sums, shift, sign) // (2)
 }

@@ -6,7 +6,7 @@ use crate::{Error, Output, Reveal, Settings, Suite, Truncation};
 use copriv_channel::Cost;
 use copriv_ir::{Architecture, Layer, LayerOp, LayerWeights, Shape, Window};
 use copriv_linear::{Conv2d, Kernels, LinearLayer, Prepared, Producer, conv2d_prepared, online_cost};
-use copriv_nonlinear::{Sign, Windows, argmax, avgpool, clip, maxpool, relu, relu_truncate, truncate};
+use copriv_nonlinear::{Sign, Windows, argmax, clip, maxpool, relu, relu_truncate, truncate};
 use copriv_ring::Width;
 use copriv_session::{Params, Session};
 use copriv_share::{Arithmetic, open_cost, open_to};
@@ -31,8 +31,8 @@ pub(crate) struct Step {
     producer: Option<Arc<dyn Producer>>,
     /// What is known of the signs of what a truncation reads.
     sign: Sign,
-    /// Whether it leaves out the carry of the bits that a truncation drops.
-    one_bit: bool,
+    /// How it truncates.
+    rounding: Rounding,
     /// Low bits without which it finds signs.
     drop_bits: u32,
     /// Of its comparisons.
@@ -41,6 +41,17 @@ pub(crate) struct Step {
     pub(crate) preprocessing: Cost,
     /// With the input.
     pub(crate) online: Cost,
+}
+
+/// How a step truncates.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Rounding {
+    /// To the floor, the sign by a comparison of its own where it is not known.
+    Faithful,
+    /// To the floor, the sign and the carry by one comparison.
+    OneComparison,
+    /// To the floor or the integer below it.
+    OneBit,
 }
 
 /// What a step computes.
@@ -115,7 +126,7 @@ impl Program {
                 digest.update((text.len() as u64).to_le_bytes());
                 digest.update(text);
             }
-            digest.update([step.digit_bits as u8, sign, u8::from(step.one_bit), step.drop_bits as u8]);
+            digest.update([step.digit_bits as u8, sign, step.rounding as u8, step.drop_bits as u8]);
             costs.iter().flatten().flatten().for_each(|figure| digest.update(figure.to_le_bytes()));
         }
         digest.update(format!("{:?}", self.ots));
@@ -163,9 +174,9 @@ impl Program {
             Suite::Best if step.compares(op) => format!(", {}-bit digits", step.digit_bits),
             Suite::Best | Suite::Cryptflow2 | Suite::Copriv => String::new(),
         };
-        let truncation = |shift: u32| match step.one_bit {
-            true => format!("truncation by {shift}, last bit may be off"),
-            false => format!("truncation by {shift}"),
+        let truncation = |shift: u32| match step.rounding {
+            Rounding::OneBit => format!("truncation by {shift}, last bit may be off"),
+            Rounding::Faithful | Rounding::OneComparison => format!("truncation by {shift}"),
         };
         let without = match step.drop_bits {
             0 => String::new(),
@@ -205,14 +216,21 @@ impl Step {
         let settings = choices.settings;
         let (baseline, digit_bits) = (settings.suite == Suite::Cryptflow2, settings.online().digit_bits);
         let (preprocessing, online) = (Cost::ZERO, Cost::ZERO);
-        let (one_bit, drop_bits) = (settings.truncation == Truncation::OneBit, settings.relu_drop_bits);
-        let sign = if one_bit { Sign::Bounded } else { Sign::Unknown };
+        let (sign, rounding) = match (settings.suite, settings.truncation) {
+            (Suite::Cryptflow2 | Suite::Copriv, _) => (Sign::Unknown, Rounding::Faithful),
+            (Suite::Best, Truncation::Exact) => (Sign::Unknown, Rounding::OneComparison),
+            (Suite::Best, Truncation::OneBit) => (Sign::Bounded, Rounding::OneBit),
+        };
+        let drop_bits = settings.relu_drop_bits;
         let mut step =
-            Self { what, producer: None, sign, one_bit, drop_bits, digit_bits, preprocessing, online };
+            Self { what, producer: None, sign, rounding, drop_bits, digit_bits, preprocessing, online };
         if let Some(layer) = step.layer(architecture) {
             let known = matches!(layer.op, LayerOp::Truncate { .. }) && nonnegative[layer.inputs[0]];
             if known && !baseline {
                 step.sign = Sign::NonNegative;
+                if step.rounding == Rounding::OneComparison {
+                    step.rounding = Rounding::Faithful;
+                }
             }
             // A truncation that compares its low bits anyway finds an exact sign for no more.
             if matches!(layer.op, LayerOp::ReluTruncate { shift } if drop_bits <= shift) {
@@ -272,12 +290,13 @@ impl Step {
         };
         let n = layer.shape.len();
         match layer.op {
-            LayerOp::Truncate { shift } if self.one_bit => {
-                truncate::cost_one_bit(params, n, width, shift, self.sign)
-            }
-            LayerOp::Truncate { shift } => truncate::cost_faithful(params, n, width, shift, self.sign),
+            LayerOp::Truncate { shift } | LayerOp::AvgPool { shift, .. } => match self.rounding {
+                Rounding::Faithful => truncate::cost_faithful(params, n, width, shift, self.sign),
+                Rounding::OneComparison => truncate::cost_faithful_sirnn(params, n, width, shift),
+                Rounding::OneBit => truncate::cost_one_bit(params, n, width, shift, self.sign),
+            },
             LayerOp::Relu => relu::cost_top(params, n, width, self.drop_bits),
-            LayerOp::ReluTruncate { shift } if self.one_bit => {
+            LayerOp::ReluTruncate { shift } if self.rounding == Rounding::OneBit => {
                 relu_truncate::cost_one_bit(params, n, width, shift, self.drop_bits)
             }
             LayerOp::ReluTruncate { shift } => {
@@ -285,10 +304,6 @@ impl Step {
             }
             LayerOp::Clip { .. } => clip::cost_top(params, n, width, self.drop_bits),
             LayerOp::MaxPool(_) => windows(&|windows| maxpool::cost(params, windows, width)),
-            LayerOp::AvgPool { shift, .. } if self.one_bit => {
-                avgpool::cost_one_bit(params, n, width, shift, self.sign)
-            }
-            LayerOp::AvgPool { shift, .. } => avgpool::cost(params, n, width, shift, self.sign),
             LayerOp::Conv(_)
             | LayerOp::Linear { .. }
             | LayerOp::Input
@@ -338,23 +353,20 @@ impl Step {
         }
         let input = architecture.layers[layer.inputs[0]].shape;
         Ok(Done::Share(match layer.op {
-            LayerOp::Truncate { shift } => {
-                let truncate = if self.one_bit { truncate::trunc_one_bit } else { truncate::trunc_faithful };
-                truncate(s, x, shift, self.known_sign())?
-            }
+            LayerOp::Truncate { shift } => self.truncate(s, x, shift)?,
             LayerOp::Relu => relu::relu_top(s, x, self.drop_bits)?.0,
             LayerOp::ReluTruncate { shift } => {
-                let relu_truncate = match self.one_bit {
-                    true => relu_truncate::relu_truncate_one_bit,
-                    false => relu_truncate::relu_truncate_top,
+                let relu_truncate = match self.rounding {
+                    Rounding::OneBit => relu_truncate::relu_truncate_one_bit,
+                    Rounding::Faithful | Rounding::OneComparison => relu_truncate::relu_truncate_top,
                 };
                 relu_truncate(s, x, shift, self.drop_bits)?.0
             }
             LayerOp::Clip { low, high } => clip::clip_top(s, x, low, high, self.drop_bits)?,
             LayerOp::MaxPool(window) => maxpool::maxpool(s, x, &windows(&window, input))?,
             LayerOp::AvgPool { window, multiplier, shift } => {
-                let avgpool = if self.one_bit { avgpool::avgpool_one_bit } else { avgpool::avgpool };
-                avgpool(s, x, &windows(&window, input), multiplier, shift, self.known_sign())?
+                let sums = windows(&window, input).sums(x).scale(multiplier as u64);
+                self.truncate(s, &sums, shift)?
             }
             LayerOp::Shift { bits } => x.scale(1 << bits),
             LayerOp::Add => operands.get(1).map(|y| x + y).ok_or_else(no_operand)?,
@@ -362,6 +374,14 @@ impl Step {
             // A linear layer has a producer.
             LayerOp::Input | LayerOp::Flatten | LayerOp::Conv(_) | LayerOp::Linear { .. } => x.clone(),
         }))
+    }
+
+    fn truncate(&self, s: &mut Session, x: &Arithmetic, shift: u32) -> copriv_wire::Result<Arithmetic> {
+        match self.rounding {
+            Rounding::Faithful => truncate::trunc_faithful(s, x, shift, self.known_sign()),
+            Rounding::OneComparison => truncate::trunc_faithful_sirnn(s, x, shift),
+            Rounding::OneBit => truncate::trunc_one_bit(s, x, shift, self.known_sign()),
+        }
     }
 
     fn known_sign<B>(&self) -> Sign<B> {
@@ -375,7 +395,7 @@ impl Step {
     /// Whether it compares anything, digit by digit.
     fn compares(&self, op: Option<LayerOp>) -> bool {
         match op {
-            Some(LayerOp::Truncate { .. } | LayerOp::AvgPool { .. }) => !self.one_bit,
+            Some(LayerOp::Truncate { .. } | LayerOp::AvgPool { .. }) => self.rounding != Rounding::OneBit,
             _ => true,
         }
     }
