@@ -78,6 +78,14 @@ pub enum LayerOp {
         /// At the input's scale.
         high: i64,
     },
+    /// floor(clip(x, 0, high) / 2^shift) as long as x - high does not wrap. In any case, with d = 1 where x >= 0, e = 1 where x - high >= 0
+    /// and h = high / 2^shift, (d + e - 2 d e) floor(x / 2^shift) + e h mod 2^w, w of [`LayerOp::clip_ring`].
+    ClipTruncate {
+        /// At the input's scale: positive, a multiple of 2^shift.
+        high: i64,
+        /// At least 1; the scale shrinks by it.
+        shift: u32,
+    },
     /// Signed maximum over the positions of the window that lie in the map.
     MaxPool(Window),
     /// floor(sum * multiplier / 2^shift), the sum over the window with zeros for padding. Its scale is at least
@@ -153,7 +161,7 @@ impl ConvGeometry {
 
 impl LayerOp {
     /// The kind of layer: one of input, conv, linear, truncate, shift, relu, relu_truncate, relu6 (a clip from
-    /// 0), clip, maxpool, avgpool, add, concat, flatten.
+    /// 0), relu6_truncate, clip, maxpool, avgpool, add, concat, flatten.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Input => "input",
@@ -164,6 +172,7 @@ impl LayerOp {
             Self::Relu => "relu",
             Self::ReluTruncate { .. } => "relu_truncate",
             Self::Clip { low: 0, .. } => "relu6",
+            Self::ClipTruncate { .. } => "relu6_truncate",
             Self::Clip { .. } => "clip",
             Self::MaxPool(_) => "maxpool",
             Self::AvgPool { .. } => "avgpool",
@@ -171,6 +180,14 @@ impl LayerOp {
             Self::Concat => "concat",
             Self::Flatten => "flatten",
         }
+    }
+
+    /// w, the ring of a [`LayerOp::ClipTruncate`]: the fewest bits with 4 h <= 2^w for h = `high` / 2^`shift`. None where it cannot be
+    /// one in a ring of `width`: where `high` is not a positive multiple of 2^`shift`, or w not below l - `shift`.
+    pub fn clip_ring(width: Width, high: i64, shift: u32) -> Option<Width> {
+        let h = high.checked_shr(shift).filter(|&h| h > 0 && shift > 0 && h << shift == high)?;
+        let bits = u64::BITS - (h as u64 - 1).leading_zeros() + 2;
+        Width::new(bits).ok().filter(|ring| ring.bits() + shift < width.bits())
     }
 
     /// Rows and columns of the weight matrix: out_channels x taps, outputs x inputs; none without weights.
@@ -201,7 +218,8 @@ impl LayerOp {
             | Self::Shift { .. }
             | Self::Relu
             | Self::ReluTruncate { .. }
-            | Self::Clip { .. } => Rule::Elementwise,
+            | Self::Clip { .. }
+            | Self::ClipTruncate { .. } => Rule::Elementwise,
             Self::MaxPool(window) | Self::AvgPool { window, .. } => Rule::Pool(window),
             Self::Add => Rule::Add,
             Self::Concat => Rule::Concat,
@@ -290,6 +308,13 @@ impl Architecture {
                 check_range("shift", shift.into(), 1, scale.into())?;
                 check_scale(scale - shift, layer.frac_bits)?;
             }
+            LayerOp::ClipTruncate { high, shift } => {
+                check_range("shift", shift.into(), 1, scale.into())?;
+                if LayerOp::clip_ring(self.width, high, shift).is_none() {
+                    return Err(Fault::ClipRing { high, shift });
+                }
+                check_scale(scale - shift, layer.frac_bits)?;
+            }
             LayerOp::Clip { low: least, high: most } => {
                 check_range("lower bound of the clip", least, low, high)?;
                 check_range("upper bound of the clip", most, low, high)?;
@@ -331,7 +356,7 @@ impl Architecture {
     /// For each layer, whether every element of its output is certainly in 0..2^{l-1}, whatever the input and
     /// the weights are and whatever wrapped before. Of a valid architecture.
     ///
-    /// - A ReLU gives 0 or an element of that range, and shifting it down stays there.
+    /// - A ReLU gives 0 or an element of that range, and shifting it down stays there. A clip with truncation ends in a narrower ring.
     /// - The tournament of a max pool takes b + relu(a - b): of a and b in the range the difference is between
     ///   -2^{l-1} and 2^{l-1} and does not wrap, so the result is the larger of the two. Truncating, flattening
     ///   and concatenating keep the range as well.
@@ -352,7 +377,7 @@ impl Architecture {
         let mut known = Vec::with_capacity(self.layers.len());
         for layer in &self.layers {
             known.push(match layer.op {
-                LayerOp::Relu | LayerOp::ReluTruncate { .. } => true,
+                LayerOp::Relu | LayerOp::ReluTruncate { .. } | LayerOp::ClipTruncate { .. } => true,
                 LayerOp::MaxPool(_) | LayerOp::Flatten | LayerOp::Truncate { .. } | LayerOp::Concat => {
                     layer.inputs.iter().all(|&input| known.get(input) == Some(&true))
                 }

@@ -100,6 +100,14 @@ pub enum Fault {
         /// Where.
         index: usize,
     },
+    /// A clip with truncation for which the ring has no place.
+    #[error("a clip at {high} with truncation by {shift} does not fit the ring")]
+    ClipRing {
+        /// The upper bound.
+        high: i64,
+        /// The shift.
+        shift: u32,
+    },
     /// A clip with low above high.
     #[error("a clip needs low <= high")]
     EmptyClip,

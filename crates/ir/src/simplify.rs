@@ -1,6 +1,7 @@
 use crate::{
     Architecture, ConvGeometry, Error, Layer, LayerOp, LayerWeights, Lowered, Shape, Weights, Window,
 };
+use copriv_ring::Width;
 use std::collections::{HashMap, HashSet};
 
 /// Which rewrites [`simplify`] makes.
@@ -9,14 +10,30 @@ pub struct Simplify {
     /// A truncation that alone reads a ReLU becomes one [`LayerOp::ReluTruncate`] with it; otherwise they are two
     /// layers.
     pub fuse_relu_truncate: bool,
+    /// The same for clips from 0, [`LayerOp::ClipTruncate`], where the ring has room for it.
+    pub fuse_clip_truncate: bool,
     /// The bits, sign included, that a value must keep above its fraction where a rewrite makes it larger than
     /// it was.
     pub integer_bits: u32,
 }
 
+impl Simplify {
+    /// A layer and the truncation of its result as one.
+    fn fused(&self, width: Width, op: LayerOp, shift: u32) -> Option<LayerOp> {
+        match op {
+            LayerOp::Relu => self.fuse_relu_truncate.then_some(LayerOp::ReluTruncate { shift }),
+            LayerOp::Clip { low: 0, high } => {
+                let ring = LayerOp::clip_ring(width, high, shift).filter(|_| self.fuse_clip_truncate);
+                ring.map(|_| LayerOp::ClipTruncate { high, shift })
+            }
+            _ => None,
+        }
+    }
+}
+
 impl Default for Simplify {
     fn default() -> Self {
-        Self { fuse_relu_truncate: true, integer_bits: 8 }
+        Self { fuse_relu_truncate: true, fuse_clip_truncate: true, integer_bits: 8 }
     }
 }
 
@@ -171,6 +188,7 @@ impl Uses {
         for layer in &net.layers {
             relus.push(match layer.op {
                 LayerOp::Relu | LayerOp::ReluTruncate { .. } => true,
+                LayerOp::Clip { low: 0, .. } | LayerOp::ClipTruncate { .. } => options.fuse_clip_truncate,
                 LayerOp::Flatten | LayerOp::Truncate { .. } | LayerOp::Concat => {
                     layer.inputs.iter().all(|&input| relus[input])
                 }
@@ -270,6 +288,7 @@ impl Rewriting<'_> {
             LayerOp::ReluTruncate { shift } => self.same(layer, LayerOp::Relu, x).over(shift),
             LayerOp::Flatten => self.same(layer, layer.op, x),
             LayerOp::Clip { low, high } => self.clip(layer, x, [low, high]),
+            LayerOp::ClipTruncate { high, shift } => self.clip(layer, x, [0, high]).over(shift),
             LayerOp::MaxPool(_) => self.max_pool(layer, x),
             LayerOp::AvgPool { window, multiplier, shift } => {
                 self.average(layer, x, window, multiplier, shift)
@@ -439,7 +458,7 @@ impl Rewriting<'_> {
         self.layers.len() - 1
     }
 
-    /// What `output` needs, ReLUs and truncations made one, names made unique.
+    /// What `output` needs, ReLUs and clips made one with truncations, names made unique.
     fn finish(mut self, output: Value) -> (Architecture, Vec<Option<Origin>>) {
         self.layers.truncate(output.layer + 1);
         let mut readers = vec![0; self.layers.len()];
@@ -459,13 +478,12 @@ impl Rewriting<'_> {
                 continue;
             }
             if let (LayerOp::Truncate { shift }, &[input]) = (layer.op, &layer.inputs[..])
-                && self.options.fuse_relu_truncate
                 && readers[input] == 1
-                && new.layers[new_index[input]].op == LayerOp::Relu
+                && let Some(op) = self.options.fused(width, new.layers[new_index[input]].op, shift)
             {
                 new_index[index] = new_index[input];
-                let relu = &mut new.layers[new_index[input]];
-                (relu.op, relu.frac_bits) = (LayerOp::ReluTruncate { shift }, layer.frac_bits);
+                let fused = &mut new.layers[new_index[input]];
+                (fused.op, fused.frac_bits) = (op, layer.frac_bits);
                 continue;
             }
             layer.inputs.iter_mut().for_each(|input| *input = new_index[*input]);

@@ -15,6 +15,7 @@
 //! | [`relu`]         | max(x, 0), and 1{x ≥ 0}                                                     |
 //! | [`relu_truncate`]| floor(max(x, 0) / 2^shift), and 1{x ≥ 0}                                    |
 //! | [`clip`]         | min(max(x, low), high)                                                      |
+//! | [`clip_truncate`]| floor(min(max(x, 0), high) / 2^shift)                                       |
 //! | [`truncate`]     | floor(x / 2^shift), exact or one less                                       |
 //! | [`extend`]       | x in a wider ring                                                           |
 //! | [`maxpool`]      | the largest element of each window                                          |
@@ -29,6 +30,7 @@ pub mod avgpool;
 pub mod b2a;
 mod bits;
 pub mod clip;
+pub mod clip_truncate;
 pub mod drelu;
 pub mod extend;
 pub mod maxpool;

@@ -2,7 +2,8 @@
 //!
 //! # Functionality
 //! P0: a, P1: b, integers of n bits. Output: XOR shares of 1{a < b}; from [`less_than_low`] also of
-//! 1{a mod 2^k < b mod 2^k}; from [`less_than_parts`] of the latter and of 1{a >> j < b >> j} for some j ≥ k.
+//! 1{a mod 2^k < b mod 2^k}; from [`less_than_parts`] of the latter, once, and of comparisons of several a with several b that have
+//! their k low bits in common, or of 1{a >> j < b >> j} for them and some j ≥ k.
 //!
 //! # Protocol
 //! The integers are cut into digits of m bits from the bottom, and at k; the topmost digit of a part may be shorter. Where one
@@ -20,7 +21,8 @@
 //! Step 2 ([`small_digits`](crate::small_digits)) is for digits of one bit and, where 1-of-N OTs are made of RCOTs, for those of two and a lowest one of three.
 //! From RCOTs the OTs of step 1 are shared ones, which make r and e; from KK13 the triples of step 3 are made in the same round as
 //! step 1. Steps 4 and 5 once for each level of a balanced tree. What contains the lowest digit has no eq. The part above k is a tree
-//! of its own until the part below is one node, which then becomes its lowest; the part above j has a lowest digit of its own.
+//! of its own until the part below is one node, which then becomes its lowest, of each of several numbers; the part above j has a lowest
+//! digit of its own.
 //!
 //! # Cost
 //! [`cost`], [`cost_low`]: products for each small digit, for a larger one a 1-of-2^m OT on two bits, on one bit for the lowest; one
@@ -60,13 +62,30 @@ pub fn cost(params: &Params, n: usize, bits: u32) -> Cost {
 
 /// The cost of `n` comparisons of integers of `bits` bits and, besides, of their low `low` bits.
 pub fn cost_low(params: &Params, n: usize, bits: u32, low: u32) -> Cost {
-    Digits::new(params.digit_bits, bits, low).cost(params, n)
+    cost_parts(params, n, Parts { bits, low, from: 0, copies: 1 })
 }
 
-/// The cost of `n` comparisons of the low `low` bits of integers of `bits` bits and, besides, of those from bit `from` on.
-pub fn cost_parts(params: &Params, n: usize, bits: u32, low: u32, from: u32) -> Cost {
-    Digits::apart(params.digit_bits, bits, low, from).cost(params, n)
+/// Comparisons that have a part in common.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Parts {
+    /// Of the integers, 1..=64.
+    pub bits: u32,
+    /// Of the part that is compared by itself, 1..=`bits`.
+    pub low: u32,
+    /// 0: the integers are compared as a whole. At least `low` and below `bits`: without so many of their low bits.
+    pub from: u32,
+    /// Integers of each party that have the low part in common, at least 1.
+    pub copies: usize,
 }
+
+/// The cost of `n` times the comparisons of `parts`.
+///
+/// # Panics
+/// When a number is out of its range.
+pub fn cost_parts(params: &Params, n: usize, parts: Parts) -> Cost {
+    Digits::of(params.digit_bits, parts).cost(params, n)
+}
+
 /// Shares of 1{a < b} for integers of `bits` bits; `own` is a for P0 and b for P1.
 ///
 /// # Errors
@@ -87,24 +106,19 @@ pub fn less_than(s: &mut Session, bits: u32, own: &[u64]) -> Result<Boolean> {
 /// # Panics
 /// When `bits` is not in 1..=64 or `low` not in 1..=`bits`.
 pub fn less_than_low(s: &mut Session, bits: u32, low: u32, own: &[u64]) -> Result<(Boolean, Boolean)> {
-    Digits::new(s.params.digit_bits, bits, low).less_than(s, own)
+    less_than_parts(s, Parts { bits, low, from: 0, copies: 1 }, &[own])
 }
 
-/// Shares of 1{a >> `from` < b >> `from`} and of the comparison of the low `low` bits.
+/// Shares of 1{a >> from < b >> from}, those of the first of `own`, then those of the second and so on, and of the comparison of the low
+/// bits of the first.
 ///
 /// # Errors
 /// As [`less_than`].
 ///
 /// # Panics
-/// When not 1 <= `low` <= `from` < `bits` <= 64.
-pub fn less_than_parts(
-    s: &mut Session,
-    bits: u32,
-    low: u32,
-    from: u32,
-    own: &[u64],
-) -> Result<(Boolean, Boolean)> {
-    Digits::apart(s.params.digit_bits, bits, low, from).less_than(s, own)
+/// When a number is out of its range, or there are not as many vectors of `own` as copies, of one length.
+pub fn less_than_parts(s: &mut Session, parts: Parts, own: &[&[u64]]) -> Result<(Boolean, Boolean)> {
+    Digits::of(s.params.digit_bits, parts).less_than(s, own)
 }
 
 /// How integers are cut: where each digit starts and how many bits it has, the lowest first.
@@ -112,8 +126,10 @@ struct Digits {
     digits: Vec<(u32, u32)>,
     /// Digits of the low part.
     low: usize,
-    /// Whether the low part is part of the other comparison.
+    /// Whether the low part is part of the other comparisons.
     joined: bool,
+    /// Comparisons that share the low part.
+    copies: usize,
 }
 
 /// The ANDs of a level of the tree.
@@ -131,6 +147,8 @@ struct Leaf {
     /// Whether shares of eq are wanted.
     eq: bool,
     digits: Vec<usize>,
+    /// The digits of all copies, for one comparison each.
+    count: usize,
 }
 
 /// The batches by how they are compared.
@@ -152,14 +170,14 @@ impl Leaf {
         self.bits == 1 || from_rcots && (self.bits == 2 || self.bits == 3 && !self.eq)
     }
 
-    /// The leaf's digits for `n` comparisons.
+    /// The leaf's digits for `n` times all comparisons.
     fn kind(&self, n: usize) -> Kind {
-        Kind { bits: self.bits, eq: self.eq, count: n * self.digits.len() }
+        Kind { bits: self.bits, eq: self.eq, count: n * self.count }
     }
 
-    /// The leaf's OTs for `n` comparisons.
+    /// The leaf's OTs for `n` times all comparisons.
     fn part(&self, params: &Params, n: usize) -> Part {
-        let (width, count) = (Width::of(1 + u32::from(self.eq)), n * self.digits.len());
+        let (width, count) = (Width::of(1 + u32::from(self.eq)), n * self.count);
         match params.one_of_n {
             OneOfNBackend::Rcot => Part::shared(self.bits, width, count),
             OneOfNBackend::Kk13 => Part::chosen(self.bits, width, count),
@@ -178,32 +196,28 @@ impl Leaf {
 }
 
 impl Digits {
-    fn new(m: u32, bits: u32, low: u32) -> Self {
+    fn of(m: u32, Parts { bits, low, from, copies }: Parts) -> Self {
         assert!((1..=64).contains(&bits) && (1..=bits).contains(&low), "integers have 1 to 64 bits");
-        let mut digits = from_lowest(m, 0, low);
+        assert!(from == 0 || (low..bits).contains(&from), "what is left out is above the low part");
+        assert!(copies > 0, "there is something to compare");
+        let (mut digits, joined) = (from_lowest(m, 0, low), from == 0);
         let low_digits = digits.len();
-        digits.extend(cut(m, low, bits));
-        Self { digits, low: low_digits, joined: true }
+        match joined {
+            true => digits.extend(cut(m, low, bits)),
+            false => digits.extend(from_lowest(m, from, bits)),
+        }
+        Self { digits, low: low_digits, joined, copies }
     }
 
-    /// Of two comparisons that have no digit in common.
-    fn apart(m: u32, bits: u32, low: u32, from: u32) -> Self {
-        assert!((1..=from).contains(&low) && from < bits && bits <= 64, "two parts of up to 64 bits");
-        let mut digits = from_lowest(m, 0, low);
-        let low_digits = digits.len();
-        digits.extend(from_lowest(m, from, bits));
-        Self { digits, low: low_digits, joined: false }
-    }
-
-    /// The cost of `n` comparisons.
+    /// The cost of `n` times all comparisons.
     fn cost(&self, params: &Params, n: usize) -> Cost {
         let whole = if n < BATCH { Cost::ZERO } else { self.cost_batch(params, BATCH).repeat(n / BATCH) };
         if n.is_multiple_of(BATCH) { whole } else { whole + self.cost_batch(params, n % BATCH) }
     }
 
     fn cost_batch(&self, params: &Params, n: usize) -> Cost {
-        let levels = self.levels();
-        let Level { singles, pairs } = total(&levels, n);
+        let levels = self.levels(n);
+        let Level { singles, pairs } = total(&levels);
         let Leaves { small, tables } = self.leaves(params);
         let small: Vec<Kind> = small.iter().map(|leaf| leaf.kind(n)).collect();
         let mut parts: Vec<Part> = tables.iter().map(|leaf| leaf.part(params, n)).collect();
@@ -213,7 +227,7 @@ impl Digits {
             parts.push(triple::part(singles + 2 * pairs));
             Cost::ZERO
         };
-        let open = |level: &Level| and::cost_open(params, n * level.singles, n * level.pairs);
+        let open = |level: &Level| and::cost_open(params, level.singles, level.pairs);
         small_digits::cost_draw(params, &small)
             + params.one_of_n_cost_all(Role::P0, &parts)
             + small_digits::cost_send(&small)
@@ -221,16 +235,27 @@ impl Digits {
             + levels.iter().map(open).sum()
     }
 
-    /// Shares of both comparisons.
-    fn less_than(&self, s: &mut Session, own: &[u64]) -> Result<(Boolean, Boolean)> {
-        let (mut high, mut low) = (BitVec::default(), BitVec::default());
-        for own in own.chunks(BATCH) {
-            let (nodes, triples) = self.compare(s, own)?;
+    /// Shares of the comparisons as a whole or of the high parts, and of the low part.
+    fn less_than(&self, s: &mut Session, own: &[&[u64]]) -> Result<(Boolean, Boolean)> {
+        let n = own.first().map_or(0, |own| own.len());
+        assert!(own.len() == self.copies && own.iter().all(|own| own.len() == n), "as many integers of each");
+        let (mut high, mut low) = (vec![BitVec::default(); self.copies], BitVec::default());
+        for start in (0..n).step_by(BATCH) {
+            let batch: Vec<&[u64]> = own.iter().map(|own| &own[start..n.min(start + BATCH)]).collect();
+            let (nodes, triples) = self.compare(s, &batch)?;
             let (batch_high, batch_low) = self.combine(s, nodes, triples)?;
-            high.extend(&batch_high);
+            let batch = batch_low.len();
+            for (copy, high) in high.iter_mut().enumerate() {
+                high.extend(&batch_high.slice(copy * batch..(copy + 1) * batch));
+            }
             low.extend(&batch_low);
         }
-        Ok((Boolean::new(high), Boolean::new(low)))
+        Ok((Boolean::new(BitVec::concat(&high)), Boolean::new(low)))
+    }
+
+    /// How many copies of digit j there are.
+    fn copies(&self, j: usize) -> usize {
+        if j < self.low { 1 } else { self.copies }
     }
 
     /// Whether nothing is below digit j in a comparison.
@@ -238,41 +263,50 @@ impl Digits {
         j == 0 || j == self.low && !self.joined
     }
 
-    /// The digits in batches of one size each.
+    /// The digits in batches of one size each, first those of a low part.
     fn leaves(&self, params: &Params) -> Leaves {
         let mut leaves: Vec<Leaf> = Vec::new();
         for (j, &(_, bits)) in self.digits.iter().enumerate() {
             let eq = !self.is_lowest(j);
             match leaves.iter_mut().find(|leaf| (leaf.bits, leaf.eq) == (bits, eq)) {
-                Some(leaf) => leaf.digits.push(j),
-                None => leaves.push(Leaf { bits, eq, digits: vec![j] }),
+                Some(leaf) => {
+                    leaf.digits.push(j);
+                    leaf.count += self.copies(j);
+                }
+                None => leaves.push(Leaf { bits, eq, digits: vec![j], count: self.copies(j) }),
             }
         }
         let (small, tables) = leaves.into_iter().partition(|leaf| leaf.is_small(params));
         Leaves { small, tables }
     }
 
-    /// The ANDs at each level of the tree, for one comparison.
-    fn levels(&self) -> Vec<Level> {
-        let (mut low, mut high) = (self.low, self.digits.len() - self.low);
+    /// The ANDs at each level of the tree, for `n` times all comparisons.
+    fn levels(&self, n: usize) -> Vec<Level> {
+        // Nodes, those of which one has a lowest digit, and copies of each.
+        let mut low = (self.low, true, n);
+        let mut high = (self.digits.len() - self.low, !self.joined, self.copies * n);
         let mut levels = Vec::new();
         loop {
-            if self.joined && low == 1 {
-                (low, high) = (low + high, 0);
+            if self.joined && low.0 == 1 {
+                (low, high) = ((high.0 + 1, true, high.2), (0, false, 0));
             }
-            if low <= 1 && high <= 1 {
+            if low.0 <= 1 && high.0 <= 1 {
                 return levels;
             }
-            let singles = usize::from(low > 1) + usize::from(high > 1 && !self.joined);
-            levels.push(Level { singles, pairs: low / 2 + high / 2 - singles });
-            (low, high) = (low.div_ceil(2), high.div_ceil(2));
+            let of = |(nodes, lowest, copies): (usize, bool, usize)| {
+                let single = usize::from(nodes > 1 && lowest);
+                [copies * single, copies * (nodes / 2 - single)]
+            };
+            let [[a, b], [c, d]] = [of(low), of(high)];
+            levels.push(Level { singles: a + c, pairs: b + d });
+            (low.0, high.0) = (low.0.div_ceil(2), high.0.div_ceil(2));
         }
     }
 
     /// Steps 1 to 3: lt and eq of every digit, and the triples for the tree.
-    fn compare(&self, s: &mut Session, own: &[u64]) -> Result<(Vec<Node>, Triples)> {
-        let n = own.len();
-        let Level { singles, pairs } = total(&self.levels(), n);
+    fn compare(&self, s: &mut Session, own: &[&[u64]]) -> Result<(Vec<Node>, Triples)> {
+        let n = own[0].len();
+        let Level { singles, pairs } = total(&self.levels(n));
         let plain = if triples::shared(&s.params) { 0 } else { singles + 2 * pairs };
         let Leaves { small, tables } = self.leaves(&s.params);
         let kinds = small.iter().map(|leaf| leaf.kind(n)).collect();
@@ -289,10 +323,13 @@ impl Digits {
         let mut nodes: Vec<Node> =
             self.digits.iter().map(|_| Node { lt: BitVec::default(), eq: BitVec::default() }).collect();
         for (leaf, (lt, eq)) in tables.iter().chain(&small).zip(shares) {
-            for (i, &j) in leaf.digits.iter().enumerate() {
-                nodes[j].lt = lt.slice(i * n..(i + 1) * n);
+            let mut start = 0;
+            for &j in &leaf.digits {
+                let range = start..start + self.copies(j) * n;
+                start = range.end;
+                nodes[j].lt = lt.slice(range.clone());
                 if leaf.eq {
-                    nodes[j].eq = eq.slice(i * n..(i + 1) * n);
+                    nodes[j].eq = eq.slice(range);
                 }
             }
         }
@@ -300,32 +337,35 @@ impl Digits {
     }
 
     /// The bits of the leaf's digits, the lowest first, each of all digits one after the other.
-    fn own_bits(&self, leaf: &Leaf, own: &[u64]) -> Vec<BitVec> {
+    fn own_bits(&self, leaf: &Leaf, own: &[&[u64]]) -> Vec<BitVec> {
         let plane = |bit: u32| {
-            let of = |&j: &usize| BitVec::from_plane(own, |x| x >> (self.digits[j].0 + bit));
-            BitVec::concat(&leaf.digits.iter().map(of).collect::<Vec<_>>())
+            let parts = self.own_parts(leaf, own);
+            let planes = parts.iter().map(|&(start, own)| BitVec::from_plane(own, |x| x >> (start + bit)));
+            BitVec::concat(&planes.collect::<Vec<_>>())
         };
         (0..leaf.bits).map(plane).collect()
     }
 
-    fn own_digits(&self, leaf: &Leaf, own: &[u64]) -> Vec<u8> {
+    fn own_digits(&self, leaf: &Leaf, own: &[&[u64]]) -> Vec<u8> {
         let mask = Width::of(leaf.bits).mask();
-        let mut digits = Vec::with_capacity(leaf.digits.len() * own.len());
-        for &j in &leaf.digits {
-            let (start, _) = self.digits[j];
-            digits.extend(own.iter().map(|x| (x >> start & mask) as u8));
-        }
-        digits
+        let parts = self.own_parts(leaf, own).into_iter();
+        parts.flat_map(|(start, own)| own.iter().map(move |x| (x >> start & mask) as u8)).collect()
+    }
+
+    /// Where each digit of a leaf starts, and the integers it is of.
+    fn own_parts<'a>(&self, leaf: &Leaf, own: &[&'a [u64]]) -> Vec<(u32, &'a [u64])> {
+        let of = |&j: &usize| own[..self.copies(j)].iter().map(move |&own| (self.digits[j].0, own));
+        leaf.digits.iter().flat_map(of).collect()
     }
 
     /// Steps 4 and 5: lt of the high part, or of all digits, and of the low part.
     fn combine(&self, s: &mut Session, mut low: Vec<Node>, mut triples: Triples) -> Result<(BitVec, BitVec)> {
-        let n = low[0].lt.len();
         let mut high = low.split_off(self.low);
         let mut low_lt = BitVec::default();
         loop {
             if self.joined && low.len() == 1 && low_lt.is_empty() {
                 low_lt = low[0].lt.clone();
+                low[0].lt = BitVec::concat(vec![&low_lt; self.copies]);
                 low.append(&mut high);
             }
             if low.len() <= 1 && high.len() <= 1 {
@@ -342,7 +382,7 @@ impl Digits {
             let ([eq_h, lt_l], [eqs_h, lts_l]) = (operands(&single), operands(&pair));
             let eqs_l = concat(&|pair| &pair[0].eq, &pair);
             let products = and::and_with(s, &mut triples, [&eq_h, &lt_l], [&eqs_h, &lts_l, &eqs_l])?; // (4)
-            let mut products = Products { n, products, used: [0; 2] };
+            let mut products = Products { products, used: [0; 2] };
             low = next_level(low, &mut products);
             high = next_level(high, &mut products);
         }
@@ -351,18 +391,18 @@ impl Digits {
 
 /// The products of a level, in the order of the nodes.
 struct Products {
-    n: usize,
     /// eq_h ∧ lt_l where l has a lowest digit; elsewhere that and eq_h ∧ eq_l.
     products: (BitVec, [BitVec; 2]),
     used: [usize; 2],
 }
 
 impl Products {
-    /// Those of the next pair of which l has a lowest digit, or of the next other pair.
-    fn next(&mut self, lowest: bool) -> LtEq {
-        let Self { n, products: (single, pair), used } = self;
+    /// Those of the next pair of nodes.
+    fn next(&mut self, low: &Node) -> LtEq {
+        let Self { products: (single, pair), used } = self;
+        let lowest = low.eq.is_empty();
         let used = &mut used[usize::from(lowest)];
-        let range = *used..*used + *n;
+        let range = *used..*used + low.lt.len();
         *used = range.end;
         match lowest {
             true => (single.slice(range), BitVec::default()),
@@ -386,9 +426,9 @@ fn from_lowest(m: u32, from: u32, to: u32) -> Vec<(u32, u32)> {
     digits
 }
 
-/// The ANDs of all levels for `n` comparisons.
-fn total(levels: &[Level], n: usize) -> Level {
-    let sum = |of: fn(&Level) -> usize| n * levels.iter().map(of).sum::<usize>();
+/// The ANDs of all levels.
+fn total(levels: &[Level]) -> Level {
+    let sum = |of: fn(&Level) -> usize| levels.iter().map(of).sum();
     Level { singles: sum(|level| level.singles), pairs: sum(|level| level.pairs) }
 }
 
@@ -401,7 +441,7 @@ fn next_level(nodes: Vec<Node>, products: &mut Products) -> Vec<Node> {
             next.push(low);
             break;
         };
-        let (lt, eq) = products.next(low.eq.is_empty());
+        let (lt, eq) = products.next(&low);
         next.push(Node { lt: &high.lt ^ &lt, eq }); // (5)
     }
     next
@@ -422,15 +462,11 @@ fn compare_by_tables(
     Ok(match s.role() {
         Role::P0 => {
             // Shares that the OTs do not make themselves.
-            let drawn = |prg: &mut Prg, (leaf, part): (&Leaf, &Part)| {
-                if part.shared {
-                    Vec::new()
-                } else {
-                    prg.ring(part.width, n * leaf.digits.len()).into_words()
-                }
+            let drawn = |prg: &mut Prg, part: &Part| {
+                if part.shared { Vec::new() } else { prg.ring(part.width, part.count).into_words() }
             };
             let drawn: Vec<Vec<u64>> =
-                leaves.iter().zip(&parts).map(|leaf| drawn(&mut s.prg, leaf)).collect();
+                leaves.iter().zip(&parts).map(|(_, part)| drawn(&mut s.prg, part)).collect();
             let triples = BitTriples::draw(&mut s.prg, plain);
             let made = s.one_of_n_send_all(&parts, |part, i, table| match leaves.get(part) {
                 None => triples.write_table(i, table), // (3)

@@ -48,6 +48,7 @@
 //! The multiplexer lies between the truncation and the extension, where the sign is known and no wrap is needed.
 
 use crate::drelu::{addends, own_msb};
+use crate::millionaires::Parts;
 use crate::mux::operands;
 use crate::wrap::Sign;
 use crate::{drelu, extend, millionaires, relu};
@@ -71,10 +72,7 @@ pub fn cost_top(params: &Params, n: usize, width: Width, shift: u32, drop_bits: 
         return relu::cost_top(params, n, width, drop_bits);
     }
     let below = width.bits() - 1;
-    let comparison = match drop_bits > shift {
-        true => millionaires::cost_parts(params, n, below, shift, drop_bits),
-        false => millionaires::cost_low(params, n, below, shift),
-    };
+    let comparison = millionaires::cost_parts(params, n, parts(below, shift, drop_bits));
     let rcots = params.rcot.cost_chosen(Role::P1, n).beside(params.rcot.cost_chosen(Role::P0, 2 * n));
     let masked = |from: Role, width: Width| Cost::message(from, n, width.bits());
     let cots = masked(Role::P0, half) + masked(Role::P0, out) + masked(Role::P1, out);
@@ -86,6 +84,11 @@ pub fn cost_one_bit(params: &Params, n: usize, width: Width, shift: u32, drop_bi
     let Some((out, _)) = rings(width, shift) else { return cost_top(params, n, width, shift, drop_bits) };
     relu::cost_top(params, n, out, drop_bits.saturating_sub(shift))
         + extend::cost(params, n, out, width, Sign::NonNegative)
+}
+
+/// The comparison that gives the carries into bits `shift` and `below`.
+fn parts(below: u32, shift: u32, drop_bits: u32) -> Parts {
+    Parts { bits: below, low: shift, from: if drop_bits > shift { drop_bits } else { 0 }, copies: 1 }
 }
 
 /// The rings of l − shift bits and of one bit less; `None` where the result is zero always.
@@ -129,10 +132,7 @@ pub fn relu_truncate_top(
     }
     let below = Width::of(width.bits() - 1);
     let own = addends(role, x, below);
-    let (carry, c) = match drop_bits > shift {
-        true => millionaires::less_than_parts(s, below.bits(), shift, drop_bits, &own)?, // (1)
-        false => millionaires::less_than_low(s, below.bits(), shift, &own)?,             // (1)
-    };
+    let (carry, c) = millionaires::less_than_parts(s, parts(below.bits(), shift, drop_bits), &[&own])?; // (1)
     let d = carry.xor_own(&own_msb(x)).not(role); // (1)
     let (c, b) = (c.own(), d.own());
     let bit = RingVec::from_words(out, c.to_lsb());

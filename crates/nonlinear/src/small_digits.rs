@@ -35,7 +35,7 @@
 //! A 1-of-4 OT that shares its message (CrypTFlow2, CCS 2020) sends three rows of two bits. Here eq's coefficient of v₁v₀, which is 1
 //! always, is not sent, and lt's product of three bits reuses one of eq.
 
-use copriv_bits::{BitVec, Block};
+use copriv_bits::BitVec;
 use copriv_channel::Cost;
 use copriv_ot::rot;
 use copriv_session::{Params, Session};
@@ -93,9 +93,10 @@ pub(crate) struct SmallDigits {
     rots: Rots,
 }
 
+/// The bits of keys that serve, plane by plane.
 enum Rots {
-    Sender([Vec<Block>; 2]),
-    Receiver(Vec<Block>),
+    Sender([Vec<BitVec>; 2]),
+    Receiver(Vec<BitVec>),
 }
 
 impl SmallDigits {
@@ -113,11 +114,17 @@ impl SmallDigits {
             own.iter_mut().flatten().for_each(|a| *a = !&*a);
         }
         let choices = BitVec::concat(own.iter().flatten());
+        // The most products with one choice.
+        let planes = if kinds.iter().any(|kind| kind.bits == 3) { 4 } else { 2 };
         let Session { channel, rcot_sender, rcot_receiver, .. } = s;
         let rots = match channel.role() {
             _ if choices.is_empty() => Rots::Receiver(Vec::new()),
-            Role::P0 => Rots::Sender(rot::send(channel, rcot_sender.as_mut(), choices.len())?), // (1)
-            Role::P1 => Rots::Receiver(rot::receive(channel, rcot_receiver.as_mut(), &choices)?), // (1)
+            Role::P0 => {
+                Rots::Sender(rot::send_planes(channel, rcot_sender.as_mut(), choices.len(), planes)?) // (1)
+            }
+            Role::P1 => {
+                Rots::Receiver(rot::receive_planes(channel, rcot_receiver.as_mut(), &choices, planes)?) // (1)
+            }
         };
         Ok(Self { kinds, own, rots })
     }
@@ -162,7 +169,7 @@ struct Digits<'a> {
     start: usize,
     own: &'a [BitVec],
     /// Bits of the keys with each choice that have served.
-    used: Vec<u32>,
+    used: Vec<usize>,
     /// P0: what has been made. P1: what is left, the last first.
     messages: &'a mut Vec<BitVec>,
 }
@@ -173,7 +180,7 @@ impl Digits<'_> {
         let (n, bit) = (self.own[choice].len(), self.used[choice]);
         self.used[choice] += 1;
         let range = self.start + choice * n..self.start + (choice + 1) * n;
-        let of = |keys: &[Block]| BitVec::from_plane(&keys[range.clone()], |key| key.low() >> bit);
+        let of = |planes: &[BitVec]| planes[bit].slice(range.clone());
         match self.rots {
             Rots::Sender([k0, k1]) => {
                 let k0 = of(k0);

@@ -29,11 +29,11 @@
 //! # Deviations
 //! None.
 
-use copriv_bits::{BitVec, Block};
+use copriv_bits::BitVec;
 use copriv_channel::Cost;
 use copriv_ot::one_of_n::OneOfNBackend;
+use copriv_ot::rot;
 use copriv_ot::triple::BitTriples;
-use copriv_prg::{hash, hash_pair};
 use copriv_session::{Params, Session};
 use copriv_wire::{Result, Role};
 
@@ -107,16 +107,11 @@ fn slice(triples: &BitTriples, start: usize, len: usize) -> BitTriples {
 
 fn from_rots(s: &mut Session, count: usize) -> Result<[BitTriples; 2]> {
     let Session { channel, rcot_sender, rcot_receiver, .. } = s;
-    let [mut got, mut q, mut sent0, mut sent1] = [(); 4].map(|()| vec![Block::ZERO; count]);
-    let a = rcot_receiver.extend(channel, &mut got)?; // (1)
-    rcot_sender.extend(channel, &mut q)?;
-    hash(&mut got, rcot_receiver.take_tweaks(count));
-    hash_pair(&q, rcot_sender.delta(), rcot_sender.take_tweaks(count), &mut sent0, &mut sent1);
+    let (a, got) = rot::random_receive_planes(channel, rcot_receiver.as_mut(), count, 2)?; // (1)
+    let [sent0, sent1] = rot::random_send_planes(channel, rcot_sender.as_mut(), count, 2)?; // (1)
     Ok([0, 1].map(|bit| {
-        let [got, sent0, sent1] =
-            [&got, &sent0, &sent1].map(|keys| BitVec::from_plane(keys, |key| key.low() >> bit));
-        let b = &sent0 ^ &sent1; // (2)
-        let c = &(&(&a & &b) ^ &got) ^ &sent0; // (3)
+        let b = &sent0[bit] ^ &sent1[bit]; // (2)
+        let c = &(&(&a & &b) ^ &got[bit]) ^ &sent0[bit]; // (3)
         BitTriples { a: a.clone(), b, c }
     }))
 }

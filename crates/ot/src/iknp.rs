@@ -116,6 +116,10 @@ impl RcotSender for IknpSender {
         Ok(())
     }
 
+    fn chooses(&self) -> bool {
+        true
+    }
+
     fn extend_chosen(&mut self, channel: &mut Channel, q: &mut [Block]) -> Result<()> {
         self.extend(channel, q)
     }
@@ -132,6 +136,10 @@ impl RcotReceiver for IknpReceiver {
         let choices = self.random.bits(t.len());
         self.extend_chosen(channel, &choices, t)?;
         Ok(choices)
+    }
+
+    fn chooses(&self) -> bool {
+        true
     }
 
     fn extend_chosen(&mut self, channel: &mut Channel, choices: &BitVec, t: &mut [Block]) -> Result<()> {

@@ -19,6 +19,11 @@ pub trait RcotSender: Send {
     /// When the connection fails or the peer sends something else.
     fn extend(&mut self, channel: &mut Channel, q: &mut [Block]) -> Result<()>;
 
+    /// Whether real choices go with the messages of [`extend`](Self::extend); otherwise they are bits of their own.
+    fn chooses(&self) -> bool {
+        false
+    }
+
     /// Fills `q` with fresh correlations on the receiver's real choices c: t = q ⊕ c·Δ.
     ///
     /// # Errors
@@ -45,6 +50,11 @@ pub trait RcotReceiver: Send {
     /// # Errors
     /// When the connection fails or the peer sends something else.
     fn extend(&mut self, channel: &mut Channel, t: &mut [Block]) -> Result<BitVec>;
+
+    /// As [`RcotSender::chooses`].
+    fn chooses(&self) -> bool {
+        false
+    }
 
     /// Fills `t` with fresh correlations on the given choices.
     ///

@@ -169,6 +169,10 @@ impl RcotSender for SoftspokenSender {
         Ok(())
     }
 
+    fn chooses(&self) -> bool {
+        true
+    }
+
     fn extend_chosen(&mut self, channel: &mut Channel, q: &mut [Block]) -> Result<()> {
         self.extend(channel, q)
     }
@@ -185,6 +189,10 @@ impl RcotReceiver for SoftspokenReceiver {
         let choices = self.random.bits(t.len());
         self.extend_chosen(channel, &choices, t)?;
         Ok(choices)
+    }
+
+    fn chooses(&self) -> bool {
+        true
     }
 
     fn extend_chosen(&mut self, channel: &mut Channel, choices: &BitVec, t: &mut [Block]) -> Result<()> {

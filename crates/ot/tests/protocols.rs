@@ -76,6 +76,41 @@ fn both_ways<A: Send, B: Send>(
     check(out.p1, out.p0);
 }
 
+/// Planes are bits of keys, chosen or random, for the same messages, whoever chooses how.
+#[test]
+fn planes_are_the_low_bits_of_keys() {
+    let stored = Params { rcot: RcotBackend::Stored, ..IKNP };
+    for params in [IKNP, stored, Params::IDEAL].into_iter().chain(SOFTSPOKEN) {
+        for n in COUNTS.into_iter().chain([0, 2 * 8192]) {
+            let choices = prg(n as u64).bits(n);
+            let chosen = |c: &BitVec, [k0, k1]: [Vec<BitVec>; 2], k: Vec<BitVec>| {
+                assert_eq!((k0.len(), k1.len(), k.len()), (3, 3, 3));
+                for ((k0, k1), k) in k0.iter().zip(&k1).zip(&k) {
+                    assert_eq!(*k, k0 ^ &(c & &(k0 ^ k1)));
+                    // Two keys have not much in common.
+                    let other = (k0 ^ k1).iter().filter(|&differ| differ).count();
+                    assert!(n < 100 || (n / 4..n - n / 4).contains(&other), "{other} of {n}");
+                }
+                assert!(n < 64 || k0[0] != k0[1] && k0[1] != k0[2]);
+            };
+            both_ways(
+                params,
+                |s| rot::send_planes(&mut s.channel, s.rcot_sender.as_mut(), n, 3),
+                |s| rot::receive_planes(&mut s.channel, s.rcot_receiver.as_mut(), &choices, 3),
+                |sent, got| chosen(&choices, sent, got),
+                |sender| params.rcot.cost_chosen(sender, n),
+            );
+            both_ways(
+                params,
+                |s| rot::random_send_planes(&mut s.channel, s.rcot_sender.as_mut(), n, 3),
+                |s| rot::random_receive_planes(&mut s.channel, s.rcot_receiver.as_mut(), n, 3),
+                |sent, (random, got)| chosen(&random, sent, got),
+                |sender| params.rcot.cost(sender, n),
+            );
+        }
+    }
+}
+
 #[test]
 fn rcot_is_correlated() {
     for params in [IKNP, Params::IDEAL].into_iter().chain(SOFTSPOKEN) {

@@ -54,8 +54,9 @@ pub fn deviation(net: &Lowered, slack: Slack) -> Result<f64, Error> {
             &LayerOp::Truncate { shift } => truncated(e, shift),
             &LayerOp::Shift { bits } => e * power(bits),
             LayerOp::Relu | LayerOp::Clip { .. } => e + dropped,
-            &LayerOp::ReluTruncate { shift } if slack.drop_bits <= shift => truncated(e, shift),
-            &LayerOp::ReluTruncate { shift } => truncated(e + dropped, shift),
+            &LayerOp::ReluTruncate { shift } | &LayerOp::ClipTruncate { shift, .. } => {
+                truncated(if slack.drop_bits > shift { e + dropped } else { e }, shift)
+            }
             LayerOp::MaxPool(_) | LayerOp::Flatten => e,
             &LayerOp::AvgPool { ref window, multiplier, shift } => {
                 truncated(e * window.area() as f64 * multiplier as f64, shift)

@@ -80,6 +80,10 @@ pub fn headroom(net: &Lowered, input: &RingVec) -> Result<Vec<Headroom>, Error> 
                 let shapes = (layers[layer.inputs[0]].shape, layer.shape);
                 largest(&kernel::pool(operands[0], shapes, window, |a, b| a + b)) * multiplier as f64
             }
+            &LayerOp::ClipTruncate { high, .. } => {
+                let distance = |&x: &f64| x.abs().max((x - high as f64).abs());
+                operands[0].iter().map(distance).fold(0.0, f64::max)
+            }
             &LayerOp::Clip { low, high } => {
                 let distance = |&x: &f64| (x - low as f64).abs().max((x - high as f64).abs());
                 operands[0].iter().map(distance).fold(0.0, f64::max)
@@ -118,6 +122,9 @@ impl Numbers for Integers {
     }
     fn floor_shift(&self, x: f64, shift: u32) -> f64 {
         (x / f64::from(shift).exp2()).floor()
+    }
+    fn clip_truncate(&self, x: f64, high: i64, shift: u32) -> f64 {
+        self.floor_shift(x.clamp(0.0, high as f64), shift)
     }
     fn relu(&self, x: f64) -> f64 {
         x.max(0.0)

@@ -13,6 +13,7 @@
 //! | relu          | x where x >= 0, otherwise 0                                                    |
 //! | relu_truncate | floor(relu(x) / 2^shift)                                                       |
 //! | clip          | low + relu(x - low) - relu(x - high), each difference mod 2^l                  |
+//! | relu6_truncate| floor(clip(x, 0, high) / 2^shift), where x - high does not wrap                |
 //! | maxpool       | a tournament of b + relu(a - b) over the window's elements in the map          |
 //! | avgpool       | floor(s / 2^shift), s = multiplier * sum of the window, padding 0, mod 2^l     |
 //! | add           | sum                                                                            |

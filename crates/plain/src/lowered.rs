@@ -86,6 +86,8 @@ pub(crate) trait Numbers: Sync {
     fn shift(&self, x: Self::T, bits: u32) -> Self::T;
     /// floor(x / 2^shift).
     fn floor_shift(&self, x: Self::T, shift: u32) -> Self::T;
+    /// As [`LayerOp::ClipTruncate`] says.
+    fn clip_truncate(&self, x: Self::T, high: i64, shift: u32) -> Self::T;
     /// x where it is not negative, otherwise 0.
     fn relu(&self, x: Self::T) -> Self::T;
     /// a + b.
@@ -110,6 +112,15 @@ impl Numbers for Ring {
     }
     fn floor_shift(&self, x: u64, shift: u32) -> u64 {
         self.0.from_signed(self.0.to_signed(x) >> shift)
+    }
+    fn clip_truncate(&self, x: u64, high: i64, shift: u32) -> u64 {
+        let beyond = self.sub(x, self.constant(high));
+        let [d, e] = [x, beyond].map(|x| u64::from(self.0.to_signed(x) >= 0));
+        let value = (d ^ e)
+            .wrapping_mul(self.floor_shift(x, shift))
+            .wrapping_add(e.wrapping_mul((high >> shift) as u64));
+        // A valid layer has its ring.
+        LayerOp::clip_ring(self.0, high, shift).map_or(value, |ring| ring.reduce(value))
     }
     fn relu(&self, x: u64) -> u64 {
         if self.0.to_signed(x) >= 0 { x } else { 0 }
@@ -177,6 +188,7 @@ fn apply<N: Numbers>(
             let (low, high) = (n.constant(low), n.constant(high));
             map(&|x| n.sub(low.mul_add(one, relu(n.sub(x, low))), relu(n.sub(x, high))))
         }
+        &LayerOp::ClipTruncate { high, shift } => map(&|x| n.clip_truncate(x, high, shift)),
         LayerOp::MaxPool(window) => kernel::tournament(x, shapes, window, |a, b| n.add(b, relu(n.sub(a, b)))),
         &LayerOp::AvgPool { ref window, multiplier, shift } => {
             let sums = kernel::pool(x, shapes, window, |a, b| a.mul_add(one, b));

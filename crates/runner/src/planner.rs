@@ -55,7 +55,9 @@ pub fn prepare_architecture(architecture: &Architecture, settings: &Settings) ->
 fn simplification(settings: &Settings) -> Option<Simplify> {
     match settings.suite {
         Suite::Cryptflow2 => None,
-        Suite::Copriv | Suite::Best => Some(Simplify::default()),
+        // The paper's suite has no protocol for a clip with truncation.
+        Suite::Copriv => Some(Simplify { fuse_clip_truncate: false, ..Simplify::default() }),
+        Suite::Best => Some(Simplify::default()),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{Error, Output, Reveal, Settings, Suite, Truncation};
 use copriv_channel::Cost;
 use copriv_ir::{Architecture, Layer, LayerOp, LayerWeights, Shape, Window};
 use copriv_linear::{Conv2d, Kernels, LinearLayer, Prepared, Producer, conv2d_prepared, online_cost};
-use copriv_nonlinear::{Sign, Windows, argmax, clip, maxpool, relu, relu_truncate, truncate};
+use copriv_nonlinear::{Sign, Windows, argmax, clip, clip_truncate, maxpool, relu, relu_truncate, truncate};
 use copriv_ring::Width;
 use copriv_session::{Params, Session};
 use copriv_share::{Arithmetic, open_cost, open_to};
@@ -195,6 +195,9 @@ impl Program {
                 format!("comparison{without}, {}{digits}", truncation(shift))
             }
             Some(LayerOp::Clip { .. }) => format!("two comparisons{without}, MUX{digits}"),
+            Some(LayerOp::ClipTruncate { shift, .. }) => {
+                format!("two comparisons{without}, {}{digits}", truncation(shift))
+            }
             Some(LayerOp::MaxPool(_)) => format!("tournament of ReLUs{digits}"),
             Some(LayerOp::AvgPool { shift: 0, .. }) => "local sum".into(),
             Some(LayerOp::AvgPool { shift, .. }) => {
@@ -233,7 +236,9 @@ impl Step {
                 }
             }
             // A truncation that compares its low bits anyway finds an exact sign for no more.
-            if matches!(layer.op, LayerOp::ReluTruncate { shift } if drop_bits <= shift) {
+            if let LayerOp::ReluTruncate { shift } | LayerOp::ClipTruncate { shift, .. } = layer.op
+                && drop_bits <= shift
+            {
                 step.drop_bits = 0;
             }
             if let Some((linear, weight_bits)) = linear_layer(architecture, layer) {
@@ -303,6 +308,13 @@ impl Step {
                 relu_truncate::cost_top(params, n, width, shift, self.drop_bits)
             }
             LayerOp::Clip { .. } => clip::cost_top(params, n, width, self.drop_bits),
+            LayerOp::ClipTruncate { high, shift } => {
+                let cost = match self.rounding {
+                    Rounding::OneBit => clip_truncate::cost_one_bit,
+                    Rounding::Faithful | Rounding::OneComparison => clip_truncate::cost_top,
+                };
+                cost(params, n, width, high, shift, self.drop_bits)
+            }
             LayerOp::MaxPool(_) => windows(&|windows| maxpool::cost(params, windows, width)),
             LayerOp::Conv(_)
             | LayerOp::Linear { .. }
@@ -363,6 +375,13 @@ impl Step {
                 relu_truncate(s, x, shift, self.drop_bits)?.0
             }
             LayerOp::Clip { low, high } => clip::clip_top(s, x, low, high, self.drop_bits)?,
+            LayerOp::ClipTruncate { high, shift } => {
+                let clip_truncate = match self.rounding {
+                    Rounding::OneBit => clip_truncate::clip_truncate_one_bit,
+                    Rounding::Faithful | Rounding::OneComparison => clip_truncate::clip_truncate_top,
+                };
+                clip_truncate(s, x, high, shift, self.drop_bits)?
+            }
             LayerOp::MaxPool(window) => maxpool::maxpool(s, x, &windows(&window, input))?,
             LayerOp::AvgPool { window, multiplier, shift } => {
                 let sums = windows(&window, input).sums(x).scale(multiplier as u64);

@@ -36,6 +36,10 @@ impl RcotSender for Counted<dyn RcotSender> {
         self.inner.extend(channel, q)
     }
 
+    fn chooses(&self) -> bool {
+        self.inner.chooses()
+    }
+
     fn extend_chosen(&mut self, channel: &mut Channel, q: &mut [Block]) -> Result<()> {
         self.count(q.len());
         self.inner.extend_chosen(channel, q)
@@ -50,6 +54,10 @@ impl RcotReceiver for Counted<dyn RcotReceiver> {
     fn extend(&mut self, channel: &mut Channel, t: &mut [Block]) -> Result<BitVec> {
         self.count(t.len());
         self.inner.extend(channel, t)
+    }
+
+    fn chooses(&self) -> bool {
+        self.inner.chooses()
     }
 
     fn extend_chosen(&mut self, channel: &mut Channel, choices: &BitVec, t: &mut [Block]) -> Result<()> {

@@ -3,8 +3,8 @@
 use crate::common::*;
 use copriv_bits::BitVec;
 use copriv_nonlinear::{
-    Sign, Signedness, Windows, and, argmax, avgpool, b2a, clip, drelu, extend, maxpool, millionaires, mux,
-    product, relu, relu_truncate, truncate, wrap,
+    Sign, Signedness, Windows, and, argmax, avgpool, b2a, clip, clip_truncate, drelu, extend, maxpool,
+    millionaires, mux, product, relu, relu_truncate, truncate, wrap,
 };
 use copriv_ot::RcotBackend;
 use copriv_ring::{RingVec, Width};
@@ -77,16 +77,38 @@ proptest! {
 
     #[test]
     fn millionaires_compare_parts(
-        params in suites(), bits in 2u32..=64, cuts: [u32; 2], m in 1u32..=8, n in lengths(), seed: u64
+        params in suites(), bits in 2u32..=64, cuts: [u32; 2], joined: bool, copies in 1usize..4, m in 1u32..=8,
+        n in lengths(), seed: u64
     ) {
-        let from = cuts[0] % (bits - 1) + 1;
-        let low = cuts[1] % from + 1;
+        let top = cuts[0] % (bits - 1) + 1;
+        let low = cuts[1] % top + 1;
+        let from = if joined { 0 } else { top };
+        let (params, width, mask) = (Params { digit_bits: m, ..params }, Width::of(bits), Width::of(low).mask());
+        let parts = millionaires::Parts { bits, low, from, copies };
         let [a, b] = pairs(bits, n, seed);
-        let (params, mask) = (Params { digit_bits: m, ..params }, Width::of(low).mask());
-        let cost = millionaires::cost_parts(&params, n, bits, low, from);
-        let got = run(params, cost, [&a, &b], |s, own| millionaires::less_than_parts(s, bits, low, from, own));
-        prop_assert_eq!(got.0, BitVec::from_fn(n, |i| a[i] >> from < b[i] >> from));
-        prop_assert_eq!(got.1, BitVec::from_fn(n, |i| a[i] & mask < b[i] & mask));
+        // Numbers with other bits above the low ones.
+        let others = |x: &[u64], salt: usize| -> Vec<Vec<u64>> {
+            let more = |copy: usize| match copy {
+                0 => x.to_vec(),
+                _ => {
+                    let high = prg(seed ^ (copy + 8 * salt) as u64).words(n);
+                    x.iter().zip(high).map(|(&x, high)| x & mask | width.reduce(high) & !mask).collect()
+                }
+            };
+            (0..copies).map(more).collect()
+        };
+        let (a, b) = (others(&a, 0), others(&b, 1));
+        let cost = millionaires::cost_parts(&params, n, parts);
+        let got = run(params, cost, [&a, &b], |s, own| {
+            let own: Vec<&[u64]> = own.iter().map(Vec::as_slice).collect();
+            millionaires::less_than_parts(s, parts, &own)
+        });
+        let at = |i: usize| (i / n.max(1), i % n.max(1));
+        prop_assert_eq!(got.0, BitVec::from_fn(copies * n, |i| {
+            let (copy, i) = at(i);
+            a[copy][i] >> from < b[copy][i] >> from
+        }));
+        prop_assert_eq!(got.1, BitVec::from_fn(n, |i| a[0][i] & mask < b[0][i] & mask));
     }
 
     #[test]
@@ -253,6 +275,57 @@ proptest! {
             prop_assert!(far || (0..=1).contains(&below), "{below}");
             let want = if sign[i] < 0 { 0 } else { t[i].max(0) };
             prop_assert!(far || y.to_signed()[i] == want, "{} for {want}", y.to_signed()[i]);
+        }
+    }
+
+    /// By the definition, also where x − high wraps; what is left out makes all the difference there is.
+    #[test]
+    fn clips_with_truncation(
+        params in suites(), width in 4u32..=64, cut in 0u32..64, h in 1u64.., drop in 0u32..64, m in 1u32..=8,
+        n in lengths(), seed: u64
+    ) {
+        let (shift, drop_bits) = (cut % (width - 3) + 1, drop % (width - 1));
+        let h = (h >> (cut % 64)).clamp(1, 1 << (width - shift - 3)) as i64;
+        let (width, params, high) = (Width::of(width), Params { digit_bits: m, ..params }, h << shift);
+        let narrow = clip_truncate::narrow(high, shift).unwrap();
+        prop_assert!(4 * h as u128 <= 1 << narrow.bits() && 4 * h as u128 > 1 << (narrow.bits() - 1));
+        let mut x = elements(width, n, seed);
+        if n > 12 {
+            // At the bounds.
+            let near = [high, high - 1, high + 1, high - (1 << shift)].map(|x| width.from_signed(x));
+            let words = [&x.words()[..n - 4], &near].concat();
+            x = RingVec::from_words(width, words);
+        }
+        let signed = x.to_signed();
+        let wrapped = |x: i64| width.to_signed(width.from_signed(x.wrapping_sub(high)));
+        let exact = |x: i64| {
+            let (d, e) = (x >= 0, wrapped(x) >= 0);
+            let value = u64::from(d ^ e).wrapping_mul((x >> shift) as u64);
+            narrow.reduce(value.wrapping_add(u64::from(e) * h as u64))
+        };
+        let cost = clip_truncate::cost(&params, n, width, high, shift);
+        let y = run_on(params, cost, &x, |s, x| clip_truncate::clip_truncate(s, x, high, shift));
+        for (&x, y) in signed.iter().zip(y.to_signed()) {
+            prop_assert_eq!(y, exact(x) as i64);
+            prop_assert!(wrapped(x) as i128 != i128::from(x) - i128::from(high) || y == x.clamp(0, high) >> shift);
+        }
+
+        // Where nothing is near the ends of the ring.
+        let least = i64::MIN >> (64 - width.bits()) >> 1;
+        let [slack, near] = [1.max(drop_bits.saturating_sub(shift)), drop_bits.max(shift)].map(|bits| 1i64 << bits.min(62));
+        let cost = clip_truncate::cost_top(&params, n, width, high, shift, drop_bits);
+        let top = run_on(params, cost, &x, |s, x| clip_truncate::clip_truncate_top(s, x, high, shift, drop_bits));
+        let cost = clip_truncate::cost_one_bit(&params, n, width, high, shift, drop_bits);
+        let one_bit = run_on(params, cost, &x, |s, x| clip_truncate::clip_truncate_one_bit(s, x, high, shift, drop_bits));
+        for ((&x, top), one_bit) in signed.iter().zip(top.to_signed()).zip(one_bit.to_signed()) {
+            let want = x.clamp(0, high) >> shift;
+            if x > least + near && drop_bits <= shift {
+                prop_assert_eq!(top, want);
+                prop_assert!((want - 1..=want).contains(&one_bit), "{} for {}", one_bit, want);
+            } else if x > least + near && 2 * near < high && high < -least - near {
+                prop_assert!((top - want).abs() < slack, "{} for {}", top, want);
+                prop_assert!((one_bit - want).abs() <= slack, "{} for {}", one_bit, want);
+            }
         }
     }
 

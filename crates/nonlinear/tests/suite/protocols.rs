@@ -2,8 +2,8 @@
 
 use crate::common::*;
 use copriv_nonlinear::{
-    Sign, Windows, and, argmax, avgpool, b2a, clip, drelu, extend, maxpool, millionaires, mux, product, relu,
-    relu_truncate, truncate, wrap,
+    Sign, Windows, and, argmax, avgpool, b2a, clip, clip_truncate, drelu, extend, maxpool, millionaires, mux,
+    product, relu, relu_truncate, truncate, wrap,
 };
 use copriv_ring::Width;
 use copriv_session::Session;
@@ -33,7 +33,7 @@ fn windows() -> Windows {
 }
 
 /// Name, the function as both parties run it.
-pub const ALL: [(&str, Protocol); 25] = [
+pub const ALL: [(&str, Protocol); 27] = [
     ("less_than", |s| {
         let own = x(s);
         millionaires::less_than(s, 11, own.own().words()).map(drop)
@@ -107,6 +107,14 @@ pub const ALL: [(&str, Protocol); 25] = [
     ("clip", |s| {
         let x = x(s);
         clip::clip(s, &x, 0, 60).map(drop)
+    }),
+    ("clip_truncate", |s| {
+        let x = x(s);
+        clip_truncate::clip_truncate(s, &x, 48, 4).map(drop)
+    }),
+    ("clip_truncate_one_bit", |s| {
+        let x = x(s);
+        clip_truncate::clip_truncate_one_bit(s, &x, 48, 4, 5).map(drop)
     }),
     ("trunc_faithful", |s| {
         let (x, m) = (x(s), b(s, 1));
