@@ -4,6 +4,7 @@ use crate::Target;
 use copriv_bits::{BitVec, Block};
 use copriv_import::{onnx, picture, safetensors};
 use copriv_ir::{Architecture, Graph, GraphBuilder, LowerOptions, Op, Shape, Window, lower};
+use copriv_ot::key_bits::{ReceiverBits, SenderBits};
 use copriv_ot::stored::{ReceiverBatch, SenderBatch};
 use copriv_ring::Width;
 use copriv_runner::{Offer, Plan, Reveal, Settings, Suite};
@@ -32,6 +33,8 @@ pub const TARGETS: &[Target] = &[
         let choices = BitVec::from_fn(13, |i| i % 2 == 0);
         vec![ReceiverBatch { first_tweak: 5, choices, t: vec![Block::ZERO; 13] }.to_bytes().to_vec()]
     }),
+    Target::parser("ot_bits_sender", bits_sender, || vec![bits("CoPrvKBs", 8)]),
+    Target::parser("ot_bits_receiver", bits_receiver, || vec![bits("CoPrvKBr", 5)]),
 ];
 
 pub const OPTIONS: LowerOptions = LowerOptions { width: Width::of(41), frac_bits: 12 };
@@ -139,6 +142,23 @@ fn pictures() -> Vec<Vec<u8>> {
         include_bytes!("../seeds/colour.png").to_vec(),
         include_bytes!("../seeds/grey.jpg").to_vec(),
     ]
+}
+
+/// Planes of 13 bits.
+fn bits(mark: &str, planes: usize) -> Vec<u8> {
+    [mark.as_bytes(), &13u64.to_le_bytes(), &[0xA5, 0x1F].repeat(planes)].concat()
+}
+
+fn bits_sender(data: &[u8]) -> bool {
+    let Ok(bits) = SenderBits::from_bytes(data) else { return false };
+    assert!(bits.to_bytes()[..] == *data, "the only encoding of its value");
+    true
+}
+
+fn bits_receiver(data: &[u8]) -> bool {
+    let Ok(bits) = ReceiverBits::from_bytes(data) else { return false };
+    assert!(bits.to_bytes()[..] == *data, "the only encoding of its value");
+    true
 }
 
 fn stored_sender(data: &[u8]) -> bool {

@@ -14,6 +14,8 @@ pub struct Cost {
     delay: [[i64; 2]; 2],
     /// Random correlated OTs, by their sender.
     rcots: [u64; 2],
+    /// Those of them of which bits of keys alone are used.
+    bit_ots: [u64; 2],
 }
 
 /// A party's own sequence of sends and receives, as far as rounds need it.
@@ -59,6 +61,7 @@ impl Cost {
         waits: [Waits { rounds: 0, starts_receiving: false, ends_sending: false, acts: false }; 2],
         delay: [[0, NEVER], [NEVER, 0]],
         rcots: [0; 2],
+        bit_ots: [0; 2],
     };
 
     /// One message from `from`: `count` elements of `width` bits (1 for bits, 128 for blocks, 8 for bytes).
@@ -78,6 +81,13 @@ impl Cost {
         cost
     }
 
+    /// Of `count` of the OTs of `sender` that are counted elsewhere bits of the keys alone are used.
+    pub fn bit_ots(sender: Role, count: usize) -> Self {
+        let mut cost = Self::ZERO;
+        cost.bit_ots[sender.index()] = count as u64;
+        cost
+    }
+
     /// Both parties send the same shape, then both receive.
     pub fn exchange(count: usize, width: u32) -> Self {
         Self::message(Role::P0, count, width).beside(Self::message(Role::P1, count, width))
@@ -94,6 +104,7 @@ impl Cost {
             waits: [exchanged; 2],
             delay: [0, 1].map(|to| [0, 1].map(|from| self.delay[to][from].max(other.delay[to][from]))),
             rcots: [0, 1].map(|p| self.rcots[p] + other.rcots[p]),
+            bit_ots: [0, 1].map(|p| self.bit_ots[p] + other.bit_ots[p]),
         }
     }
 
@@ -107,6 +118,7 @@ impl Cost {
         let mut cost = Self::message(lead, 0, 1) + Self::message(lead.peer(), 0, 1);
         cost.sent = [0, 1].map(|p| request.sent[p] + reply.sent[p]);
         cost.rcots = [0, 1].map(|p| request.rcots[p] + reply.rcots[p]);
+        cost.bit_ots = [0, 1].map(|p| request.bit_ots[p] + reply.bit_ots[p]);
         cost
     }
 
@@ -131,6 +143,11 @@ impl Cost {
     /// Random correlated OTs that `sender` sends.
     pub fn rcots_from(&self, sender: Role) -> u64 {
         self.rcots[sender.index()]
+    }
+
+    /// Those of them of which bits of keys alone are used.
+    pub fn bit_ots_from(&self, sender: Role) -> u64 {
+        self.bit_ots[sender.index()]
     }
 
     /// Bytes that `from` sends, headers included.
@@ -170,6 +187,7 @@ impl Add for Cost {
             waits: [0, 1].map(|p| self.waits[p].then(next.waits[p])),
             delay: [0, 1].map(|to| [0, 1].map(|from| product(to, from))),
             rcots: [0, 1].map(|p| self.rcots[p] + next.rcots[p]),
+            bit_ots: [0, 1].map(|p| self.bit_ots[p] + next.bit_ots[p]),
         }
     }
 }
@@ -206,6 +224,9 @@ mod tests {
         assert!(!Cost::message(Role::P0, 0, 1).is_silent());
         assert_eq!((ots.bytes(), ots.rounds(), ots.delays()), (0, 0, 0));
         let drawn = |cost: Cost| [Role::P0, Role::P1].map(|sender| cost.rcots_from(sender));
+        let bits = Cost::bit_ots(Role::P1, 3);
+        let some = (ots + bits + message).beside(message).repeat(2) + Cost::pipeline(Role::P0, bits, message);
+        assert!(bits.is_silent() && (some.bit_ots_from(Role::P0), some.bit_ots_from(Role::P1)) == (0, 9));
         for both in [ots.beside(message), message.beside(ots), Cost::pipeline(Role::P0, ots, message)] {
             assert_eq!((drawn(both), both.rounds(), both.delays()), ([0, 7], 0, 1));
         }

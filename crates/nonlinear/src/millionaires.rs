@@ -18,7 +18,7 @@
 //! | 4    | neighbours (h, l): open the operands' masks    | ↔    | neighbours (h, l)                   |
 //! | 5    | `lt = lt_h ⊕ eq_h ∧ lt_l`, `eq = eq_h ∧ eq_l`  |      | the same                            |
 //!
-//! Step 2 ([`small_digits`](crate::small_digits)) is for digits of one bit and, where 1-of-N OTs are made of RCOTs, for those of two and a lowest one of three.
+//! Step 2 (`small_digits`) is for digits of one bit and, where 1-of-N OTs are made of RCOTs, for those of two and a lowest one of three.
 //! From RCOTs the OTs of step 1 are shared ones, which make r and e; from KK13 the triples of step 3 are made in the same round as
 //! step 1. Steps 4 and 5 once for each level of a balanced tree. What contains the lowest digit has no eq. The part above k is a tree
 //! of its own until the part below is one node, which then becomes its lowest, of each of several numbers; the part above j has a lowest

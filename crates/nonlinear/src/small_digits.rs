@@ -37,7 +37,6 @@
 
 use copriv_bits::BitVec;
 use copriv_channel::Cost;
-use copriv_ot::rot;
 use copriv_session::{Params, Session};
 use copriv_wire::{Result, Role, messages};
 
@@ -73,7 +72,7 @@ impl Kind {
 /// The cost of [`SmallDigits::draw`].
 pub(crate) fn cost_draw(params: &Params, kinds: &[Kind]) -> Cost {
     let rots = kinds.iter().map(|kind| kind.bits as usize * kind.count).sum();
-    if rots == 0 { Cost::ZERO } else { params.rcot.cost_chosen(Role::P0, rots) }
+    if rots == 0 { Cost::ZERO } else { params.rcot.cost_planes_chosen(Role::P0, rots) }
 }
 
 /// The cost of [`SmallDigits::compare`].
@@ -120,10 +119,10 @@ impl SmallDigits {
         let rots = match channel.role() {
             _ if choices.is_empty() => Rots::Receiver(Vec::new()),
             Role::P0 => {
-                Rots::Sender(rot::send_planes(channel, rcot_sender.as_mut(), choices.len(), planes)?) // (1)
+                Rots::Sender(rcot_sender.chosen_planes(channel, choices.len(), planes)?) // (1)
             }
             Role::P1 => {
-                Rots::Receiver(rot::receive_planes(channel, rcot_receiver.as_mut(), &choices, planes)?) // (1)
+                Rots::Receiver(rcot_receiver.chosen_planes(channel, &choices, planes)?) // (1)
             }
         };
         Ok(Self { kinds, own, rots })

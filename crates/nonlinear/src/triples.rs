@@ -32,7 +32,6 @@
 use copriv_bits::BitVec;
 use copriv_channel::Cost;
 use copriv_ot::one_of_n::OneOfNBackend;
-use copriv_ot::rot;
 use copriv_ot::triple::BitTriples;
 use copriv_session::{Params, Session};
 use copriv_wire::{Result, Role};
@@ -58,7 +57,7 @@ pub(crate) fn cost(params: &Params, singles: usize, pairs: usize) -> Cost {
     if !shared(params) {
         return params.bit_triples_cost(singles + 2 * pairs);
     }
-    let [a, b] = [Role::P0, Role::P1].map(|sender| params.rcot.cost(sender, singles + pairs));
+    let [a, b] = [Role::P0, Role::P1].map(|sender| params.rcot.cost_planes(sender, singles + pairs));
     a.beside(b)
 }
 
@@ -107,8 +106,8 @@ fn slice(triples: &BitTriples, start: usize, len: usize) -> BitTriples {
 
 fn from_rots(s: &mut Session, count: usize) -> Result<[BitTriples; 2]> {
     let Session { channel, rcot_sender, rcot_receiver, .. } = s;
-    let (a, got) = rot::random_receive_planes(channel, rcot_receiver.as_mut(), count, 2)?; // (1)
-    let [sent0, sent1] = rot::random_send_planes(channel, rcot_sender.as_mut(), count, 2)?; // (1)
+    let (a, got) = rcot_receiver.random_planes(channel, count, 2)?; // (1)
+    let [sent0, sent1] = rcot_sender.random_planes(channel, count, 2)?; // (1)
     Ok([0, 1].map(|bit| {
         let b = &sent0[bit] ^ &sent1[bit]; // (2)
         let c = &(&(&a & &b) ^ &got[bit]) ^ &sent0[bit]; // (3)

@@ -28,7 +28,7 @@
 //! instead, so that n OTs cost exactly n blocks. The sender expands its seeds before it receives, and corrects afterwards.
 
 use crate::chunk::{Buffers, CHUNK, choice_words, wire_blocks};
-use crate::{RcotReceiver, RcotSender};
+use crate::{RcotReceiver, RcotSender, rot};
 use copriv_bits::{BitVec, Block};
 use copriv_channel::{Channel, Cost};
 use copriv_prg::{Fold, Prg};
@@ -116,12 +116,17 @@ impl RcotSender for IknpSender {
         Ok(())
     }
 
-    fn chooses(&self) -> bool {
-        true
-    }
-
     fn extend_chosen(&mut self, channel: &mut Channel, q: &mut [Block]) -> Result<()> {
         self.extend(channel, q)
+    }
+
+    fn chosen_planes(
+        &mut self,
+        channel: &mut Channel,
+        count: usize,
+        planes: u32,
+    ) -> Result<[Vec<BitVec>; 2]> {
+        self.random_planes(channel, count, planes)
     }
 
     fn take_tweaks(&mut self, count: usize) -> u64 {
@@ -138,10 +143,6 @@ impl RcotReceiver for IknpReceiver {
         Ok(choices)
     }
 
-    fn chooses(&self) -> bool {
-        true
-    }
-
     fn extend_chosen(&mut self, channel: &mut Channel, choices: &BitVec, t: &mut [Block]) -> Result<()> {
         assert_eq!(choices.len(), t.len(), "one choice an OT");
         for (out, words) in t.chunks_mut(CHUNK).zip(choice_words(choices)) {
@@ -152,6 +153,12 @@ impl RcotReceiver for IknpReceiver {
             chunk.transpose(out); // (3)
         }
         Ok(())
+    }
+
+    fn chosen_planes(&mut self, channel: &mut Channel, choices: &BitVec, planes: u32) -> Result<Vec<BitVec>> {
+        rot::receiver_planes(channel, self, choices.len(), planes, |ot, channel, start, t| {
+            ot.extend_chosen(channel, &choices.slice(start..start + t.len()), t)
+        })
     }
 
     fn take_tweaks(&mut self, count: usize) -> u64 {

@@ -1,4 +1,4 @@
-use crate::{iknp, softspoken};
+use crate::{iknp, rot, softspoken};
 use copriv_bits::{BitVec, Block};
 use copriv_channel::{Channel, Cost};
 use copriv_wire::{Result, Role, messages};
@@ -19,11 +19,6 @@ pub trait RcotSender: Send {
     /// When the connection fails or the peer sends something else.
     fn extend(&mut self, channel: &mut Channel, q: &mut [Block]) -> Result<()>;
 
-    /// Whether real choices go with the messages of [`extend`](Self::extend); otherwise they are bits of their own.
-    fn chooses(&self) -> bool {
-        false
-    }
-
     /// Fills `q` with fresh correlations on the receiver's real choices c: t = q ⊕ c·Δ.
     ///
     /// # Errors
@@ -36,6 +31,45 @@ pub trait RcotSender: Send {
             *q ^= delta.select(flips.bit(i));
         }
         Ok(())
+    }
+
+    /// The lowest `planes` bits of both keys of `count` ROTs ([`rot`]) on random choices, a vector for each bit.
+    ///
+    /// # Errors
+    /// As [`extend`](Self::extend).
+    ///
+    /// # Panics
+    /// When `planes` is more than 64, or than such a backend keeps ([`key_bits`](crate::key_bits)).
+    fn random_planes(
+        &mut self,
+        channel: &mut Channel,
+        count: usize,
+        planes: u32,
+    ) -> Result<[Vec<BitVec>; 2]> {
+        rot::sender_planes(channel, self, count, planes, |ot, channel, q| ot.extend(channel, q))
+    }
+
+    /// [`random_planes`](Self::random_planes) on the receiver's real choices.
+    ///
+    /// # Errors
+    /// As [`extend`](Self::extend).
+    ///
+    /// # Panics
+    /// As [`random_planes`](Self::random_planes).
+    fn chosen_planes(
+        &mut self,
+        channel: &mut Channel,
+        count: usize,
+        planes: u32,
+    ) -> Result<[Vec<BitVec>; 2]> {
+        let [mut k0, mut k1] = self.random_planes(channel, count, planes)?;
+        let flips = channel.recv_bits::<Flips>(count)?;
+        for (k0, k1) in k0.iter_mut().zip(&mut k1) {
+            let swapped = &(&*k0 ^ &*k1) & &flips;
+            *k0 ^= &swapped;
+            *k1 ^= &swapped;
+        }
+        Ok([k0, k1])
     }
 
     /// Takes the next `count` hash tweaks; they never come again under this Δ. A protocol takes them after it has drawn
@@ -51,11 +85,6 @@ pub trait RcotReceiver: Send {
     /// When the connection fails or the peer sends something else.
     fn extend(&mut self, channel: &mut Channel, t: &mut [Block]) -> Result<BitVec>;
 
-    /// As [`RcotSender::chooses`].
-    fn chooses(&self) -> bool {
-        false
-    }
-
     /// Fills `t` with fresh correlations on the given choices.
     ///
     /// # Errors
@@ -63,6 +92,40 @@ pub trait RcotReceiver: Send {
     fn extend_chosen(&mut self, channel: &mut Channel, choices: &BitVec, t: &mut [Block]) -> Result<()> {
         let random = self.extend(channel, t)?;
         channel.send_bits::<Flips>(&(&random ^ choices))
+    }
+
+    /// The random choices and the lowest `planes` bits of the keys of `count` ROTs.
+    ///
+    /// # Errors
+    /// As [`extend`](Self::extend).
+    ///
+    /// # Panics
+    /// As [`RcotSender::random_planes`].
+    fn random_planes(
+        &mut self,
+        channel: &mut Channel,
+        count: usize,
+        planes: u32,
+    ) -> Result<(BitVec, Vec<BitVec>)> {
+        let mut choices = BitVec::default();
+        let keys = rot::receiver_planes(channel, self, count, planes, |ot, channel, _, t| {
+            choices.extend(&ot.extend(channel, t)?);
+            Ok(())
+        })?;
+        Ok((choices, keys))
+    }
+
+    /// The lowest `planes` bits of the keys of the given choices.
+    ///
+    /// # Errors
+    /// As [`extend`](Self::extend).
+    ///
+    /// # Panics
+    /// As [`RcotSender::random_planes`].
+    fn chosen_planes(&mut self, channel: &mut Channel, choices: &BitVec, planes: u32) -> Result<Vec<BitVec>> {
+        let (random, keys) = self.random_planes(channel, choices.len(), planes)?;
+        channel.send_bits::<Flips>(&(&random ^ choices))?;
+        Ok(keys)
     }
 
     /// Takes the next `count` hash tweaks, in step with the sender.
@@ -94,6 +157,16 @@ impl RcotBackend {
             Self::Softspoken { k } => softspoken::cost(k, sender, count),
             Self::Ideal | Self::Stored => Cost::rcots(sender, count),
         }
+    }
+
+    /// The cost of bits of the keys of `count` ROTs on random choices.
+    pub fn cost_planes(self, sender: Role, count: usize) -> Cost {
+        Cost::bit_ots(sender, count) + self.cost(sender, count)
+    }
+
+    /// The cost of bits of the keys of `count` ROTs on the receiver's real choices.
+    pub fn cost_planes_chosen(self, sender: Role, count: usize) -> Cost {
+        Cost::bit_ots(sender, count) + self.cost_chosen(sender, count)
     }
 
     /// The cost of `count` RCOTs on the receiver's real choices.

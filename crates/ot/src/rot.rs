@@ -21,7 +21,6 @@
 //! # Deviations
 //! None.
 
-use crate::rcot::Flips;
 use crate::{RcotReceiver, RcotSender};
 use copriv_bits::{BitVec, Block};
 use copriv_channel::Channel;
@@ -53,111 +52,23 @@ pub fn receive(channel: &mut Channel, ot: &mut dyn RcotReceiver, choices: &BitVe
     Ok(t)
 }
 
-/// OTs that are hashed at a time where bits of keys alone are kept: whole messages of every backend.
-const CHUNK: usize = 8192;
+/// OTs that are drawn and hashed at a time where bits of keys alone are kept: whole messages of every backend.
+pub const CHUNK: usize = 1 << 14;
 
-/// The sender, of whose keys the lowest `planes` bits alone are kept: of the keys of choice 0, and of those of choice 1, a vector for each
-/// bit.
-///
-/// # Errors
-/// As [`send`].
-///
-/// # Panics
-/// When `planes` is more than 64.
-pub fn send_planes(
+/// Steps 1 and 2 of the sender for whole messages of OTs, of whose keys the lowest bits alone are kept; `draw` is step 1.
+pub(crate) fn sender_planes<S: RcotSender + ?Sized>(
     channel: &mut Channel,
-    ot: &mut dyn RcotSender,
+    ot: &mut S,
     count: usize,
     planes: u32,
-) -> Result<[Vec<BitVec>; 2]> {
-    if ot.chooses() {
-        return sender_planes(channel, ot, count, planes, |ot, channel, q| ot.extend_chosen(channel, q)); // (1)
-    }
-    let [mut k0, mut k1] = random_send_planes(channel, ot, count, planes)?; // (1) (2)
-    let flips = channel.recv_bits::<Flips>(count)?; // (1)
-    for (k0, k1) in k0.iter_mut().zip(&mut k1) {
-        let swapped = &(&*k0 ^ &*k1) & &flips;
-        *k0 ^= &swapped;
-        *k1 ^= &swapped;
-    }
-    Ok([k0, k1])
-}
-
-/// The receiver, of whose keys the lowest `planes` bits alone are kept.
-///
-/// # Errors
-/// As [`send`].
-///
-/// # Panics
-/// When `planes` is more than 64.
-pub fn receive_planes(
-    channel: &mut Channel,
-    ot: &mut dyn RcotReceiver,
-    choices: &BitVec,
-    planes: u32,
-) -> Result<Vec<BitVec>> {
-    if ot.chooses() {
-        let chosen = |ot: &mut dyn RcotReceiver, channel: &mut Channel, start: usize, t: &mut [Block]| {
-            ot.extend_chosen(channel, &choices.slice(start..start + t.len()), t) // (1)
-        };
-        return receiver_planes(channel, ot, choices.len(), planes, chosen);
-    }
-    let (random, keys) = random_receive_planes(channel, ot, choices.len(), planes)?; // (1) (2)
-    channel.send_bits::<Flips>(&(&random ^ choices))?; // (1)
-    Ok(keys)
-}
-
-/// [`send_planes`] on random choices of the receiver.
-///
-/// # Errors
-/// As [`send`].
-///
-/// # Panics
-/// When `planes` is more than 64.
-pub fn random_send_planes(
-    channel: &mut Channel,
-    ot: &mut dyn RcotSender,
-    count: usize,
-    planes: u32,
-) -> Result<[Vec<BitVec>; 2]> {
-    sender_planes(channel, ot, count, planes, |ot, channel, q| ot.extend(channel, q)) // (1)
-}
-
-/// [`receive_planes`] on random choices, which it returns first.
-///
-/// # Errors
-/// As [`send`].
-///
-/// # Panics
-/// When `planes` is more than 64.
-pub fn random_receive_planes(
-    channel: &mut Channel,
-    ot: &mut dyn RcotReceiver,
-    count: usize,
-    planes: u32,
-) -> Result<(BitVec, Vec<BitVec>)> {
-    let mut choices = BitVec::default();
-    let random = |ot: &mut dyn RcotReceiver, channel: &mut Channel, _, t: &mut [Block]| {
-        choices.extend(&ot.extend(channel, t)?); // (1)
-        Ok(())
-    };
-    let keys = receiver_planes(channel, ot, count, planes, random)?;
-    Ok((choices, keys))
-}
-
-fn sender_planes(
-    channel: &mut Channel,
-    ot: &mut dyn RcotSender,
-    count: usize,
-    planes: u32,
-    draw: impl Fn(&mut dyn RcotSender, &mut Channel, &mut [Block]) -> Result<()>,
+    draw: impl Fn(&mut S, &mut Channel, &mut [Block]) -> Result<()>,
 ) -> Result<[Vec<BitVec>; 2]> {
     let mut kept = [Planes::new(count, planes), Planes::new(count, planes)];
     let [mut q, mut k0, mut k1] = [(); 3].map(|()| vec![Block::ZERO; count.min(CHUNK)]);
     for start in (0..count).step_by(CHUNK) {
         let now = CHUNK.min(count - start);
         let (q, k0, k1) = (&mut q[..now], &mut k0[..now], &mut k1[..now]);
-        draw(ot, channel, q)?;
+        draw(ot, channel, q)?; // (1)
         hash_pair(q, ot.delta(), ot.take_tweaks(now), k0, k1); // (2)
         kept[0].keep(k0);
         kept[1].keep(k1);
@@ -166,18 +77,19 @@ fn sender_planes(
     Ok(kept.map(Planes::finish))
 }
 
-fn receiver_planes(
+/// The receiver's side of [`sender_planes`]; `draw` gets the place of its OTs too.
+pub(crate) fn receiver_planes<R: RcotReceiver + ?Sized>(
     channel: &mut Channel,
-    ot: &mut dyn RcotReceiver,
+    ot: &mut R,
     count: usize,
     planes: u32,
-    mut draw: impl FnMut(&mut dyn RcotReceiver, &mut Channel, usize, &mut [Block]) -> Result<()>,
+    mut draw: impl FnMut(&mut R, &mut Channel, usize, &mut [Block]) -> Result<()>,
 ) -> Result<Vec<BitVec>> {
     let mut kept = Planes::new(count, planes);
     let mut t = vec![Block::ZERO; count.min(CHUNK)];
     for start in (0..count).step_by(CHUNK) {
         let t = &mut t[..CHUNK.min(count - start)];
-        draw(ot, channel, start, t)?;
+        draw(ot, channel, start, t)?; // (1)
         hash(t, ot.take_tweaks(t.len())); // (2)
         kept.keep(t);
     }

@@ -36,6 +36,7 @@
 //! # Deviations
 //! Four instances side by side; sizes that are powers of two; steps 2 and 3, which put the choices into the blocks whatever Δ.
 
+use crate::rot::CHUNK;
 use crate::spcot;
 use crate::{RcotBackend, RcotReceiver, RcotSender};
 use copriv_bits::{BitVec, Block};
@@ -252,6 +253,12 @@ impl State {
     pub fn draw(&mut self, sender: Role, count: usize) -> Cost {
         let cost = self.simulate(sender, count, false);
         Cost::rcots(sender, count) + cost
+    }
+
+    /// The cost of drawing bits of the keys of `count` ROTs ([`RcotSender::random_planes`]), and the state after it.
+    pub fn draw_planes(&mut self, sender: Role, count: usize) -> Cost {
+        let whole = (0..count / CHUNK).map(|_| self.draw(sender, CHUNK)).sum::<Cost>();
+        Cost::bit_ots(sender, count) + whole + self.draw(sender, count % CHUNK)
     }
 
     fn simulate(&mut self, sender: Role, count: usize, renewing: bool) -> Cost {

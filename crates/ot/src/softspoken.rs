@@ -42,7 +42,7 @@
 //! ones. The wire form of the last, incomplete square of 128 OTs: 128/k bits for each.
 
 use crate::chunk::{Buffers, CHUNK, choice_words, wire_blocks};
-use crate::{RcotReceiver, RcotSender};
+use crate::{RcotReceiver, RcotSender, rot};
 use copriv_bits::{BitVec, Block};
 use copriv_channel::{Channel, Cost};
 use copriv_prg::{Fold, Prg};
@@ -169,12 +169,17 @@ impl RcotSender for SoftspokenSender {
         Ok(())
     }
 
-    fn chooses(&self) -> bool {
-        true
-    }
-
     fn extend_chosen(&mut self, channel: &mut Channel, q: &mut [Block]) -> Result<()> {
         self.extend(channel, q)
+    }
+
+    fn chosen_planes(
+        &mut self,
+        channel: &mut Channel,
+        count: usize,
+        planes: u32,
+    ) -> Result<[Vec<BitVec>; 2]> {
+        self.random_planes(channel, count, planes)
     }
 
     fn take_tweaks(&mut self, count: usize) -> u64 {
@@ -191,10 +196,6 @@ impl RcotReceiver for SoftspokenReceiver {
         Ok(choices)
     }
 
-    fn chooses(&self) -> bool {
-        true
-    }
-
     fn extend_chosen(&mut self, channel: &mut Channel, choices: &BitVec, t: &mut [Block]) -> Result<()> {
         assert_eq!(choices.len(), t.len(), "one choice an OT");
         for (out, words) in t.chunks_mut(CHUNK).zip(choice_words(choices)) {
@@ -205,6 +206,12 @@ impl RcotReceiver for SoftspokenReceiver {
             chunk.transpose(out); // (7)
         }
         Ok(())
+    }
+
+    fn chosen_planes(&mut self, channel: &mut Channel, choices: &BitVec, planes: u32) -> Result<Vec<BitVec>> {
+        rot::receiver_planes(channel, self, choices.len(), planes, |ot, channel, start, t| {
+            ot.extend_chosen(channel, &choices.slice(start..start + t.len()), t)
+        })
     }
 
     fn take_tweaks(&mut self, count: usize) -> u64 {

@@ -95,17 +95,17 @@ fn planes_are_the_low_bits_of_keys() {
             };
             both_ways(
                 params,
-                |s| rot::send_planes(&mut s.channel, s.rcot_sender.as_mut(), n, 3),
-                |s| rot::receive_planes(&mut s.channel, s.rcot_receiver.as_mut(), &choices, 3),
+                |s| s.rcot_sender.chosen_planes(&mut s.channel, n, 3),
+                |s| s.rcot_receiver.chosen_planes(&mut s.channel, &choices, 3),
                 |sent, got| chosen(&choices, sent, got),
-                |sender| params.rcot.cost_chosen(sender, n),
+                |sender| params.rcot.cost_planes_chosen(sender, n),
             );
             both_ways(
                 params,
-                |s| rot::random_send_planes(&mut s.channel, s.rcot_sender.as_mut(), n, 3),
-                |s| rot::random_receive_planes(&mut s.channel, s.rcot_receiver.as_mut(), n, 3),
+                |s| s.rcot_sender.random_planes(&mut s.channel, n, 3),
+                |s| s.rcot_receiver.random_planes(&mut s.channel, n, 3),
                 |sent, (random, got)| chosen(&random, sent, got),
-                |sender| params.rcot.cost(sender, n),
+                |sender| params.rcot.cost_planes(sender, n),
             );
         }
     }

@@ -2,10 +2,11 @@
 
 use crate::{Error, Ot, Settings};
 use copriv_bits::Block;
-use copriv_channel::Cost;
-use copriv_ot::RcotBackend;
+use copriv_channel::{Channel, Cost};
+use copriv_ot::key_bits::{self, ReceiverBits, SenderBits};
 use copriv_ot::silent::{self, Schedule, SilentReceiver, SilentSender, State};
 use copriv_ot::stored::{ReceiverBatch, SenderBatch, draw_receiver, draw_sender};
+use copriv_ot::{RcotBackend, RcotReceiver, RcotSender};
 use copriv_session::Session;
 use copriv_wire::Role;
 use zeroize::Zeroize;
@@ -98,21 +99,73 @@ pub(crate) fn price(settings: &Settings) -> u64 {
 impl OtState {
     /// The cost of drawing now what `online` uses.
     pub(crate) fn draw(&mut self, online: &Cost) -> Cost {
-        let draw = |[p0, p1]: [usize; 2]| match self {
+        let draw = |part| match (&mut *self, part) {
             // The receivers of both directions speak, side by side.
-            Self::Live(rcot) => rcot.cost(Role::P0, p0).beside(rcot.cost(Role::P1, p1)),
-            Self::Silent([a, b]) => a.draw(Role::P0, p0) + b.draw(Role::P1, p1),
+            (Self::Live(rcot), Part::Blocks([p0, p1])) => {
+                rcot.cost(Role::P0, p0).beside(rcot.cost(Role::P1, p1))
+            }
+            (Self::Live(rcot), Part::Bits([p0, p1])) => {
+                rcot.cost_planes(Role::P0, p0).beside(rcot.cost_planes(Role::P1, p1))
+            }
+            (Self::Silent([a, b]), Part::Blocks([p0, p1])) => a.draw(Role::P0, p0) + b.draw(Role::P1, p1),
+            (Self::Silent([a, b]), Part::Bits([p0, p1])) => {
+                a.draw_planes(Role::P0, p0) + b.draw_planes(Role::P1, p1)
+            }
         };
-        draws(online).map(draw).sum()
+        Counts::of(online).parts().into_iter().map(draw).sum()
     }
 }
 
-/// How many RCOTs are drawn together, with P0 and with P1 as sender.
-pub(crate) fn draws(online: &Cost) -> impl Iterator<Item = [usize; 2]> {
-    let all = [Role::P0, Role::P1].map(|sender| online.rcots_from(sender) as usize);
-    let parts = all.into_iter().max().unwrap_or(0).div_ceil(DRAW);
-    (0..parts).map(move |part| all.map(|all| all.saturating_sub(part * DRAW).min(DRAW)))
+/// How many OTs a step draws before, with P0 and with P1 as sender.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Counts {
+    /// Whole RCOTs.
+    blocks: [usize; 2],
+    /// Bits of keys.
+    bits: [usize; 2],
 }
+
+/// OTs that are drawn together, with P0 and with P1 as sender.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Part {
+    Blocks([usize; 2]),
+    Bits([usize; 2]),
+}
+
+impl Counts {
+    /// Those of `online`.
+    pub(crate) fn of(online: &Cost) -> Self {
+        let both = [Role::P0, Role::P1];
+        let bits = both.map(|sender| online.bit_ots_from(sender) as usize);
+        let all = both.map(|sender| online.rcots_from(sender) as usize);
+        Self { blocks: [0, 1].map(|p| all[p] - bits[p]), bits }
+    }
+
+    /// Of the OTs that a party has drawn.
+    pub(crate) fn drawn(role: Role, (sent, got): &Drawn) -> Self {
+        let turned = |own: usize, other: usize| match role {
+            Role::P0 => [own, other],
+            Role::P1 => [other, own],
+        };
+        Self { blocks: turned(sent.0.q.len(), got.0.t.len()), bits: turned(sent.1.len(), got.1.len()) }
+    }
+
+    /// Whether there is none.
+    pub(crate) fn is_zero(&self) -> bool {
+        *self == Self { blocks: [0; 2], bits: [0; 2] }
+    }
+
+    fn parts(self) -> Vec<Part> {
+        let cut = |all: [usize; 2]| {
+            let parts = all.into_iter().max().unwrap_or(0).div_ceil(DRAW);
+            (0..parts).map(move |part| all.map(|all| all.saturating_sub(part * DRAW).min(DRAW)))
+        };
+        cut(self.blocks).map(Part::Blocks).chain(cut(self.bits).map(Part::Bits)).collect()
+    }
+}
+
+/// One party's OTs of both directions, drawn before: whole ones, and bits of keys.
+pub(crate) type Drawn = ((SenderBatch, SenderBits), (ReceiverBatch, ReceiverBits));
 
 /// One party's silent OTs of both directions.
 pub(crate) struct Silent {
@@ -135,49 +188,83 @@ pub(crate) fn draw(
     s: &mut Session,
     silent: Option<&mut Silent>,
     online: &Cost,
-) -> Result<Option<(SenderBatch, ReceiverBatch)>, Error> {
+) -> Result<Option<Drawn>, Error> {
     let role = s.role();
+    let counts = Counts::of(online);
+    if counts.is_zero() {
+        return Ok(None);
+    }
     let Session { channel, rcot_sender, rcot_receiver, .. } = s;
     // The receivers of a live backend speak first; of silent OT the senders, first P0.
     let sender_first = silent.is_some() && role == Role::P0;
-    let (sender, receiver): (&mut dyn copriv_ot::RcotSender, &mut dyn copriv_ot::RcotReceiver) = match silent
-    {
+    let (sender, receiver): (&mut dyn RcotSender, &mut dyn RcotReceiver) = match silent {
         Some(Silent { sender, receiver }) => (sender, receiver),
         None => (rcot_sender.as_mut(), rcot_receiver.as_mut()),
     };
-    let [all_sent, all_received] = counts(online, role);
-    let mut drawn: Option<(SenderBatch, ReceiverBatch)> = None;
-    for part in draws(online) {
-        let [send, receive] = by_direction(part, role);
-        let (sent, received) = if sender_first {
-            let sent = draw_sender(channel, sender, send)?;
-            (sent, draw_receiver(channel, receiver, receive)?)
-        } else {
-            let received = draw_receiver(channel, receiver, receive)?;
-            (draw_sender(channel, sender, send)?, received)
-        };
-        match &mut drawn {
-            None => {
-                let (mut sent, mut received) = (sent, received);
-                // Growing would leave copies behind.
-                in_place(&mut sent.q, all_sent);
-                in_place(&mut received.t, all_received);
-                drawn = Some((sent, received));
+    let [all_sent, all_received] = by_direction(counts.blocks, role);
+    let mut batches: Option<(SenderBatch, ReceiverBatch)> = None;
+    let mut bits = (SenderBits::default(), ReceiverBits::default());
+    for part in counts.parts() {
+        match part {
+            Part::Blocks(part) => {
+                let [send, receive] = by_direction(part, role);
+                let (sent, received) = in_turn(
+                    sender_first,
+                    channel,
+                    |channel| draw_sender(channel, sender, send),
+                    |channel| draw_receiver(channel, receiver, receive),
+                )?;
+                match &mut batches {
+                    None => {
+                        let (mut sent, mut received) = (sent, received);
+                        // Growing would leave copies behind.
+                        in_place(&mut sent.q, all_sent);
+                        in_place(&mut received.t, all_received);
+                        batches = Some((sent, received));
+                    }
+                    // Drawn one after the other, with nothing else between: one longer batch.
+                    Some((all_sent, all_received)) => {
+                        all_sent.q.extend_from_slice(&sent.q);
+                        all_received.t.extend_from_slice(&received.t);
+                        all_received.choices.extend(&received.choices);
+                    }
+                }
             }
-            // Drawn one after the other, with nothing else between: one longer batch.
-            Some((all_sent, all_received)) => {
-                all_sent.q.extend_from_slice(&sent.q);
-                all_received.t.extend_from_slice(&received.t);
-                all_received.choices.extend(&received.choices);
+            Part::Bits(part) => {
+                let [send, receive] = by_direction(part, role);
+                let (sent, received) = in_turn(
+                    sender_first,
+                    channel,
+                    |channel| key_bits::draw_sender(channel, sender, send),
+                    |channel| key_bits::draw_receiver(channel, receiver, receive),
+                )?;
+                bits.0.append(&sent);
+                bits.1.append(&received);
             }
         }
     }
-    Ok(drawn)
+    let (sent, got) = match batches {
+        Some(batches) => batches,
+        // There are bits alone.
+        None => (draw_sender(channel, sender, 0)?, draw_receiver(channel, receiver, 0)?),
+    };
+    Ok(Some(((sent, bits.0), (got, bits.1))))
 }
 
-/// How many RCOTs `online` uses, as sender and as receiver.
-pub(crate) fn counts(online: &Cost, role: Role) -> [usize; 2] {
-    by_direction([Role::P0, Role::P1].map(|sender| online.rcots_from(sender) as usize), role)
+/// What a party does as sender and as receiver, in the order that it is told.
+fn in_turn<A, B>(
+    sender_first: bool,
+    channel: &mut Channel,
+    send: impl FnOnce(&mut Channel) -> copriv_wire::Result<A>,
+    receive: impl FnOnce(&mut Channel) -> copriv_wire::Result<B>,
+) -> copriv_wire::Result<(A, B)> {
+    if sender_first {
+        let sent = send(channel)?;
+        Ok((sent, receive(channel)?))
+    } else {
+        let received = receive(channel)?;
+        Ok((send(channel)?, received))
+    }
 }
 
 /// With P0 and with P1 as sender, to: as sender and as receiver.
@@ -239,9 +326,12 @@ mod tests {
     #[test]
     fn parts_are_all_of_it() {
         let cost = Cost::rcots(Role::P0, 3 * DRAW + 5) + Cost::rcots(Role::P1, DRAW);
-        let parts: Vec<[usize; 2]> = draws(&cost).collect();
-        assert_eq!(parts, [[DRAW, DRAW], [DRAW, 0], [DRAW, 0], [5, 0]]);
-        assert_eq!(counts(&cost, Role::P1), [DRAW, 3 * DRAW + 5]);
-        assert_eq!(draws(&Cost::ZERO).count(), 0);
+        let parts = Counts::of(&cost).parts();
+        assert_eq!(parts, [[DRAW, DRAW], [DRAW, 0], [DRAW, 0], [5, 0]].map(Part::Blocks));
+        let some = Counts::of(&(cost + Cost::bit_ots(Role::P0, 3 * DRAW + 1) + Cost::bit_ots(Role::P1, 7)));
+        assert_eq!(some, Counts { blocks: [4, DRAW - 7], bits: [3 * DRAW + 1, 7] });
+        let bits = [[DRAW, 7], [DRAW, 0], [DRAW, 0], [1, 0]].map(Part::Bits);
+        assert_eq!(some.parts(), [&[Part::Blocks([4, DRAW - 7])][..], &bits].concat());
+        assert!(Counts::of(&Cost::ZERO).is_zero() && Counts::of(&Cost::ZERO).parts().is_empty());
     }
 }

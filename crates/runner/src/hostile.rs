@@ -388,7 +388,7 @@ fn damaged_material_is_an_error_or_a_wrong_result() {
         with_client(&all.model, |client| client.preprocess(&all.here, &mut |_| ())).1.unwrap();
         let store = [&all.there, &all.here][role.index()];
         let label = store.summary().unwrap()[0].label.clone();
-        let parts = 2 * all.model.program.steps.len() as u32;
+        let parts = 4 * all.model.program.steps.len() as u32;
         let mut damaged = 0;
         for part in 0..=parts {
             // The last time nothing is damaged.

@@ -1,6 +1,6 @@
 //! One party's end of a session: the two phases of an inference.
 
-use crate::drawing::{self, Silent, draws};
+use crate::drawing::{self, Counts, Drawn, Silent};
 use crate::plan::{Job, Situation};
 use crate::program::{Done, LayerSecrets, Program, Step};
 use crate::report::{Phase, Recorder};
@@ -8,6 +8,7 @@ use crate::{Error, Output, Plan, Progress, Report};
 use copriv_bits::{BitVec, Block};
 use copriv_channel::{Channel, Traffic};
 use copriv_linear::{Prepared, prepare};
+use copriv_ot::key_bits::{BitsReceiver, BitsSender, ReceiverBits, SenderBits};
 use copriv_ot::one_of_n::{OneOfNReceiver, OneOfNSender};
 use copriv_ot::stored::{ReceiverBatch, SenderBatch, StoredReceiver, StoredSender};
 use copriv_ot::{RcotReceiver, RcotSender};
@@ -47,7 +48,7 @@ pub(crate) struct Party {
 pub(crate) enum Material {
     Nothing,
     Layer(Prepared),
-    Ots(SenderBatch, ReceiverBatch),
+    Ots(Drawn),
 }
 
 impl Party {
@@ -165,7 +166,7 @@ impl Party {
             Some(producer) => Material::Layer(prepare(s, producer, secrets.map(LayerSecrets::weights))?),
             None if self.program.ots.is_some() => {
                 let drawn = drawing::draw(s, self.silent.as_mut(), &step.online)?;
-                drawn.map_or(Material::Nothing, |(sent, received)| Material::Ots(sent, received))
+                drawn.map_or(Material::Nothing, Material::Ots)
             }
             None => Material::Nothing,
         };
@@ -209,9 +210,9 @@ impl Party {
             let prepared = match material {
                 Material::Nothing => None,
                 Material::Layer(prepared) => Some(prepared),
-                Material::Ots(sender, receiver) => {
-                    s.rcot_sender = Box::new(StoredSender::new(sender));
-                    s.rcot_receiver = Box::new(StoredReceiver::new(receiver));
+                Material::Ots(((sent, sent_bits), (got, got_bits))) => {
+                    s.rcot_sender = Box::new(BitsSender::new(StoredSender::new(sent), sent_bits));
+                    s.rcot_receiver = Box::new(BitsReceiver::new(StoredReceiver::new(got), got_bits));
                     None
                 }
             };
@@ -268,20 +269,22 @@ fn swap(s: &mut Session, (sender, receiver): Backends) -> Backends {
 }
 
 /// The parts of an entry that step number `index` has.
-fn parts(index: usize) -> [u32; 2] {
-    [2 * index as u32, 2 * index as u32 + 1]
+fn parts(index: usize) -> [u32; 4] {
+    [0, 1, 2, 3].map(|part| 4 * index as u32 + part)
 }
 
 impl Material {
     /// Writes a step's material to an entry.
     pub(crate) fn put(&self, index: usize, entry: &mut Writer) -> Result<(), Error> {
-        let [first, second] = parts(index);
+        let parts = parts(index);
         match self {
             Self::Nothing => {}
-            Self::Layer(prepared) => entry.put(first, &prepared.to_bytes())?,
-            Self::Ots(sender, receiver) => {
-                entry.put(first, &sender.to_bytes())?;
-                entry.put(second, &receiver.to_bytes())?;
+            Self::Layer(prepared) => entry.put(parts[0], &prepared.to_bytes())?,
+            Self::Ots(((sent, sent_bits), (got, got_bits))) => {
+                entry.put(parts[0], &sent.to_bytes())?;
+                entry.put(parts[1], &got.to_bytes())?;
+                entry.put(parts[2], &sent_bits.to_bytes())?;
+                entry.put(parts[3], &got_bits.to_bytes())?;
             }
         }
         Ok(())
@@ -289,22 +292,26 @@ impl Material {
 
     /// Reads a step's material from a taken entry.
     pub(crate) fn get(program: &Program, role: Role, index: usize, entry: &Taken) -> Result<Self, Error> {
-        let [first, second] = parts(index);
+        let parts = parts(index);
         let Some(step) = program.steps.get(index) else { return Ok(Self::Nothing) };
         if let Some(producer) = step.producer() {
-            let bytes = entry.part(first)?;
+            let bytes = entry.part(parts[0])?;
             return Ok(Self::Layer(Prepared::from_bytes(producer.layer(), role, &bytes)?));
         }
-        if !program.settings.stores_ots() || draws(&step.online).next().is_none() {
+        let expected = Counts::of(&step.online);
+        if !program.settings.stores_ots() || expected.is_zero() {
             return Ok(Self::Nothing);
         }
-        let sender = SenderBatch::from_bytes(&entry.part(first)?)?;
-        let receiver = ReceiverBatch::from_bytes(&entry.part(second)?)?;
-        let (expected, got) = (drawing::counts(&step.online, role), [sender.q.len(), receiver.t.len()]);
+        let sent = SenderBatch::from_bytes(&entry.part(parts[0])?)?;
+        let received = ReceiverBatch::from_bytes(&entry.part(parts[1])?)?;
+        let sent_bits = SenderBits::from_bytes(&entry.part(parts[2])?)?;
+        let received_bits = ReceiverBits::from_bytes(&entry.part(parts[3])?)?;
+        let drawn = ((sent, sent_bits), (received, received_bits));
+        let got = Counts::drawn(role, &drawn);
         if expected != got {
-            let [expected, got] = [expected, got].map(|count| format!("{count:?}"));
+            let [expected, got] = [expected, got].map(|counts| format!("{counts:?}"));
             return Err(copriv_wire::Error::peer("stored OTs of a step", expected, got).into());
         }
-        Ok(Self::Ots(sender, receiver))
+        Ok(Self::Ots(drawn))
     }
 }

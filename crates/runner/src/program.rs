@@ -119,7 +119,14 @@ impl Program {
                 Sign::Bounded => 2,
             };
             let costs = [step.preprocessing, step.online].map(|cost| {
-                let of = |role| [cost.bytes_from(role), cost.rounds_of(role), cost.rcots_from(role)];
+                let of = |role| {
+                    [
+                        cost.bytes_from(role),
+                        cost.rounds_of(role),
+                        cost.rcots_from(role),
+                        cost.bit_ots_from(role),
+                    ]
+                };
                 [of(Role::P0), of(Role::P1)]
             });
             for text in [self.op(step), &self.protocol(step)] {

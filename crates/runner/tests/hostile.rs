@@ -82,12 +82,21 @@ fn every_width_and_every_number_in_its_range_can_be_planned() {
         };
         let shifts = [1, last].map(|shift| (LayerOp::Truncate { shift }, last - shift));
         let both = [1, last].map(|shift| (LayerOp::ReluTruncate { shift }, last - shift));
+        // From the narrowest clips to the widest that the ring has room for.
+        let clip = |h: u32, shift: u32| {
+            let op = LayerOp::ClipTruncate { high: 1i64.checked_shl(h + shift)?, shift };
+            (h + 3 + shift <= last).then_some((op, last - shift))
+        };
+        let narrow = [(0, 1), (0, last.saturating_sub(3)), (last.saturating_sub(4), 1)];
+        let narrow =
+            narrow.into_iter().filter(|&(_, shift)| shift > 0).filter_map(|(h, shift)| clip(h, shift));
         let pools = [0, last]
             .map(|shift| (LayerOp::AvgPool { window: square, multiplier: high.max(1), shift }, last));
         let clips =
             [(LayerOp::Clip { low: -high - 1, high }, last), (LayerOp::Clip { low: 0, high: 0 }, last)];
         let others = [(LayerOp::Relu, last), (LayerOp::MaxPool(square), last)];
         let mut ops = [shifts, both, pools, clips, others].concat();
+        ops.extend(narrow);
         ops.extend([1, bits].into_iter().map(|weight_bits| (conv(weight_bits, 0), last)));
         for (op, scale) in ops {
             let layers = vec![

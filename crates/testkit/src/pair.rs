@@ -7,7 +7,6 @@ use copriv_ot::{RcotBackend, RcotReceiver, RcotSender};
 use copriv_prg::Prg;
 use copriv_session::{Params, Session, hello};
 use copriv_wire::{Result, Role};
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// What a run of two parties gave.
@@ -19,8 +18,9 @@ pub struct Outcome<A, B> {
     pub p1: B,
     /// What the channels counted, of each party.
     pub traffic: [Traffic; 2],
-    /// The RCOTs that each party drew, as sender and as receiver; `None` where the parties have no sessions.
-    pub rcots: Option<[[u64; 2]; 2]>,
+    /// The RCOTs that each party drew, as sender and as receiver, and of how many of them bits of keys alone; `None` where the parties have
+    /// no sessions.
+    pub rcots: Option<[[[u64; 2]; 2]; 2]>,
 }
 
 impl<A, B> Outcome<A, B> {
@@ -36,8 +36,9 @@ impl<A, B> Outcome<A, B> {
         assert_eq!(t1.rounds, cost.rounds_of(Role::P1), "rounds of P1");
         if let Some([[sent0, got0], [sent1, got1]]) = self.rcots {
             assert_eq!((sent0, sent1), (got1, got0), "every RCOT has a sender and a receiver");
-            assert_eq!(sent0, cost.rcots_from(Role::P0), "RCOTs of sender P0");
-            assert_eq!(sent1, cost.rcots_from(Role::P1), "RCOTs of sender P1");
+            let drawn = |sender| [cost.rcots_from(sender), cost.bit_ots_from(sender)];
+            assert_eq!(sent0, drawn(Role::P0), "RCOTs of sender P0, and those used for bits");
+            assert_eq!(sent1, drawn(Role::P1), "RCOTs of sender P1, and those used for bits");
         }
     }
 }
@@ -134,14 +135,14 @@ pub fn run_sessions<A: Send, B: Send>(
 fn run_party<T>(
     session: Result<Session>,
     body: impl FnOnce(&mut Session) -> Result<T>,
-) -> (Result<T>, Traffic, [u64; 2]) {
+) -> (Result<T>, Traffic, [[u64; 2]; 2]) {
     match session {
-        Err(e) => (Err(e), Traffic::default(), [0; 2]),
+        Err(e) => (Err(e), Traffic::default(), Default::default()),
         Ok(session) => {
             let (mut session, drawn) = counted(session);
             let before = session.channel.traffic();
             let result = body(&mut session);
-            let rcots = drawn.map(|count| count.load(Ordering::Relaxed));
+            let rcots = drawn.map(|drawn| drawn.numbers());
             (result, session.channel.traffic().since(before), rcots)
         }
     }

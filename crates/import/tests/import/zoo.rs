@@ -117,7 +117,7 @@ fn a_residual_block_truncates_once_a_relu() {
 fn no_network_truncates_more_when_simplified() {
     let truncated = |net: &Architecture| -> usize {
         let truncates = |layer: &&Layer| match layer.op {
-            LayerOp::Truncate { .. } | LayerOp::ReluTruncate { .. } => true,
+            LayerOp::Truncate { .. } | LayerOp::ReluTruncate { .. } | LayerOp::ClipTruncate { .. } => true,
             LayerOp::AvgPool { shift, .. } => shift > 0,
             _ => false,
         };

@@ -36,8 +36,9 @@ fn is_well_formed(net: &Architecture) {
 
 /// Simplifying whatever was accepted gives something well-formed with the same output.
 fn simplifies(net: &Architecture, headroom: u32) {
-    for options in [(true, 0), (false, 8), (true, u32::MAX)] {
-        let options = Simplify { fuse_relu_truncate: options.0, integer_bits: options.1 };
+    for (fuse, integer_bits) in [(true, 0), (false, 8), (true, u32::MAX)] {
+        let [fuse_relu_truncate, fuse_clip_truncate] = [fuse; 2];
+        let options = Simplify { fuse_relu_truncate, fuse_clip_truncate, integer_bits };
         let simple = simplify_architecture(net, &options, &mut |_, _| headroom).expect("it is valid");
         assert_eq!(simple.validate(), Ok(()));
         is_well_formed(&simple);
@@ -140,6 +141,7 @@ fn lies_are_refused(good: &Architecture) {
             LayerOp::Truncate { shift } | LayerOp::ReluTruncate { shift } => *shift = u32::MAX,
             LayerOp::Shift { bits } => *bits = u32::MAX,
             LayerOp::Clip { low, .. } => *low = i64::MIN,
+            LayerOp::ClipTruncate { high, .. } => *high = i64::MIN,
             LayerOp::AvgPool { multiplier, .. } => *multiplier = -1,
             LayerOp::MaxPool(window) => window.padding = [usize::MAX; 4],
             _ => net.layers[at].name = "\n".into(),
@@ -148,7 +150,9 @@ fn lies_are_refused(good: &Architecture) {
             let mut net = good.clone();
             match &mut net.layers[at].op {
                 LayerOp::Conv(g) if number > 0 => g.headroom = number,
-                LayerOp::Truncate { shift } | LayerOp::ReluTruncate { shift } => *shift = number,
+                LayerOp::Truncate { shift }
+                | LayerOp::ReluTruncate { shift }
+                | LayerOp::ClipTruncate { shift, .. } => *shift = number,
                 LayerOp::Shift { bits } => *bits = number,
                 _ => continue,
             }

@@ -229,6 +229,34 @@ fn clips() -> Result<(), Error> {
     assert_eq!(op(32)?, LayerOp::Clip { low: -3 << 24, high: 100 << 24 });
     // 100 does not fit the seven bits that are left.
     assert_eq!(op(31)?, LayerOp::Truncate { shift: 12 });
+
+    // From 0 it is one layer with its truncation where the ring has room, and is asked to be.
+    let build = |net: &mut GraphBuilder| {
+        let x = conv(net, "conv", net.input())?;
+        let x = net.clip("relu6", x, 0.0, 6.0)?;
+        conv(net, "last", x)
+    };
+    let kinds = |options: Simplify| -> Result<Vec<_>, Error> {
+        let net = simple(41, options, 0, build)?.architecture;
+        Ok(net.layers[2..].iter().map(|layer| (layer.op.kind(), layer.frac_bits)).collect())
+    };
+    let last = [("conv", 24), ("truncate", 12)];
+    let fused = [&[("relu6_truncate", 12)], &last[..]].concat();
+    assert_eq!(kinds(Simplify::default())?, fused);
+    let apart = [&[("relu6", 24), ("truncate", 12)], &last[..]].concat();
+    assert_eq!(kinds(Simplify { fuse_clip_truncate: false, ..Simplify::default() })?, apart);
+    let width = Width::of(41);
+    let ring = |high, shift| LayerOp::clip_ring(width, high, shift).map(Width::bits);
+    assert_eq!(ring(6 << 24, 12), Some(17));
+    assert_eq!(
+        (ring(1, 1), ring(2, 1), ring(6, 2), ring(0, 1), ring(-4, 1)),
+        (None, Some(2), None, None, None)
+    );
+    assert_eq!(
+        (ring(4 << 36, 36), ring(2 << 37, 37), ring(1 << 38, 38), ring(1 << 40, 64)),
+        (Some(4), Some(3), Some(2), None)
+    );
+    assert_eq!((ring(8 << 36, 36), ring(4, 0)), (None, None));
     Ok(())
 }
 

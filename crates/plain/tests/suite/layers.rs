@@ -9,7 +9,10 @@ fn unary(bits: u32, op: LayerOp, x: &[i64]) -> Result<Vec<i64>, Error> {
     let width = Width::of(bits);
     let shape = Shape::vector(x.len());
     let mut net = one_layer(width, shape, op, shape, None);
-    if let LayerOp::Truncate { shift } | LayerOp::ReluTruncate { shift } = op {
+    if let LayerOp::Truncate { shift }
+    | LayerOp::ReluTruncate { shift }
+    | LayerOp::ClipTruncate { shift, .. } = op
+    {
         net.architecture.frac_bits = shift;
         net.architecture.layers[0].frac_bits = shift;
     }
@@ -31,6 +34,14 @@ fn elementwise() -> Result<(), Error> {
     assert_eq!(unary(64, LayerOp::Relu, &[lowest, i64::MAX])?, [0, i64::MAX]);
     assert_eq!(unary(8, LayerOp::ReluTruncate { shift: 4 }, &x)?, [0, 0, 0, 0, 0, 0, 0, 0, 1, 7]);
     assert_eq!(unary(64, LayerOp::ReluTruncate { shift: 62 }, &[lowest, -1, i64::MAX])?, [0, 0, 1]);
+    let clip = LayerOp::ClipTruncate { high: 12, shift: 1 };
+    assert_eq!(unary(8, clip, &[-116, -2, -1, 0, 1, 2, 11, 12, 13, 127])?, [0, 0, 0, 0, 0, 1, 5, 6, 6, 6]);
+    // x - 12 wraps to 116 and on: floor(x / 2) + 6 mod 2^5 are 6 to 11.
+    assert_eq!(unary(8, clip, &[-128, -127, -126, -117])?, [6, 6, 7, 11]);
+    assert_eq!(
+        unary(64, LayerOp::ClipTruncate { high: 1 << 61, shift: 61 }, &[-1, 1 << 60, i64::MAX])?,
+        [0, 0, 1]
+    );
     assert_eq!(unary(8, LayerOp::Shift { bits: 3 }, &x)?, [0, 8, 120, -128, -8, 0, 8, 120, -128, -8]);
     assert_eq!(unary(64, LayerOp::Shift { bits: 63 }, &[lowest, -1, 0, 1])?, [0, lowest, 0, lowest]);
     Ok(())

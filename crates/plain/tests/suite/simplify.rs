@@ -11,8 +11,13 @@ use copriv_ring::{FixedPoint, RingVec, Width};
 use proptest::prelude::*;
 
 fn options() -> impl Strategy<Value = Simplify> {
-    (any::<bool>(), prop_oneof![2..13u32, Just(64)])
-        .prop_map(|(fuse_relu_truncate, integer_bits)| Simplify { fuse_relu_truncate, integer_bits })
+    (any::<[bool; 2]>(), prop_oneof![2..13u32, Just(64)]).prop_map(
+        |([fuse_relu_truncate, fuse_clip_truncate], integer_bits)| Simplify {
+            fuse_relu_truncate,
+            fuse_clip_truncate,
+            integer_bits,
+        },
+    )
 }
 
 /// By how much each layer's values may differ from what real numbers give for the same weights and input,
@@ -34,7 +39,9 @@ fn errors(net: &Lowered) -> Vec<f64> {
                 let shift = if let LayerOp::Conv(g) = layer.op { g.headroom } else { 0 };
                 norms.fold(0.0, f64::max) * f64::from(shift).exp2() * up * of(0)
             }
-            LayerOp::Truncate { .. } | LayerOp::ReluTruncate { .. } => of(0) + unit(layer.frac_bits),
+            LayerOp::Truncate { .. } | LayerOp::ReluTruncate { .. } | LayerOp::ClipTruncate { .. } => {
+                of(0) + unit(layer.frac_bits)
+            }
             LayerOp::AvgPool { window, multiplier, shift } => {
                 let factor = window.area() as f64 * multiplier as f64 * unit(shift) * up;
                 of(0) * factor + if shift > 0 { unit(layer.frac_bits) } else { 0.0 }
@@ -166,7 +173,7 @@ fn checks_out(simple: &Architecture, net: &Architecture) -> Result<(), TestCaseE
     };
     let relu = |op: &LayerOp| matches!(op, LayerOp::Relu | LayerOp::ReluTruncate { .. });
     let truncation = |op: &LayerOp| match *op {
-        LayerOp::Truncate { .. } | LayerOp::ReluTruncate { .. } => true,
+        LayerOp::Truncate { .. } | LayerOp::ReluTruncate { .. } | LayerOp::ClipTruncate { .. } => true,
         LayerOp::AvgPool { shift, .. } => shift > 0,
         _ => false,
     };
@@ -255,7 +262,9 @@ fn random_networks_meet_every_rewrite() -> Result<(), copriv_ir::Error> {
         for layer in &simple.layers {
             let scale = layer.inputs.first().map_or(layer.frac_bits, |&i| simple.layers[i].frac_bits);
             match layer.op {
-                LayerOp::Shift { .. } | LayerOp::ReluTruncate { .. } => count(layer.op.kind()),
+                LayerOp::Shift { .. } | LayerOp::ReluTruncate { .. } | LayerOp::ClipTruncate { .. } => {
+                    count(layer.op.kind());
+                }
                 LayerOp::Add if scale > 12 => count("long sum"),
                 LayerOp::Concat if scale > 12 => count("long concatenation"),
                 LayerOp::MaxPool(_) if scale > 12 => count("long maximum"),
@@ -272,7 +281,7 @@ fn random_networks_meet_every_rewrite() -> Result<(), copriv_ir::Error> {
             }
         }
     }
-    assert_eq!(kinds.len(), 10, "{kinds:?}");
+    assert_eq!(kinds.len(), 11, "{kinds:?}");
     assert!(kinds.values().all(|&count| count >= 5), "{kinds:?}");
     Ok(())
 }

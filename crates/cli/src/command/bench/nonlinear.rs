@@ -6,15 +6,14 @@ use crate::error::Error;
 use crate::format::count;
 use crate::progress::Bar;
 use crate::table::Column::{self, Number, Words};
-use copriv_bits::Block;
+use copriv_bits::{BitVec, Block};
 use copriv_channel::{Channel, Cost};
 use copriv_nonlinear::truncate::{self, trunc_faithful, trunc_faithful_sirnn, trunc_one_bit};
 use copriv_nonlinear::{Sign, Windows, argmax, maxpool, relu, relu_truncate};
+use copriv_ot::key_bits::{self, BitsReceiver, BitsSender};
 use copriv_ot::one_of_n::{OneOfNReceiver, OneOfNSender};
 use copriv_ot::silent::{Schedule, SilentReceiver, SilentSender, State};
-use copriv_ot::stored::{
-    ReceiverBatch, SenderBatch, StoredReceiver, StoredSender, draw_receiver, draw_sender,
-};
+use copriv_ot::stored::{StoredReceiver, StoredSender, draw_receiver, draw_sender};
 use copriv_ot::{RcotReceiver, RcotSender};
 use copriv_ring::Width;
 use copriv_runner::{Reveal, Settings, Suite, entropy, planner};
@@ -353,27 +352,36 @@ impl Silent {
     fn draw(&mut self, online: &Cost, used: &[Arc<AtomicU64>; 2]) -> Wire<Stored> {
         let Self { channel, sender, receiver } = self;
         let role = channel.role();
-        let [send, receive] = [role, role.peer()].map(|sender| online.rcots_from(sender) as usize);
-        let (sent, received): (SenderBatch, ReceiverBatch);
+        let bits = [role, role.peer()].map(|sender| online.bit_ots_from(sender) as usize);
+        let blocks = [role, role.peer()].map(|sender| online.rcots_from(sender) as usize);
+        let blocks = [0, 1].map(|direction| blocks[direction] - bits[direction]);
+        let mut send = |channel: &mut Channel| {
+            let stored = StoredSender::new(draw_sender(channel, sender, blocks[0])?);
+            Ok::<_, copriv_wire::Error>(BitsSender::new(
+                stored,
+                key_bits::draw_sender(channel, sender, bits[0])?,
+            ))
+        };
+        let mut receive = |channel: &mut Channel| {
+            let stored = StoredReceiver::new(draw_receiver(channel, receiver, blocks[1])?);
+            Ok::<_, copriv_wire::Error>(BitsReceiver::new(
+                stored,
+                key_bits::draw_receiver(channel, receiver, bits[1])?,
+            ))
+        };
+        let (sent, received);
         match role {
-            Role::P0 => {
-                sent = draw_sender(channel, sender, send)?;
-                received = draw_receiver(channel, receiver, receive)?;
-            }
-            Role::P1 => {
-                received = draw_receiver(channel, receiver, receive)?;
-                sent = draw_sender(channel, sender, send)?;
-            }
+            Role::P0 => (sent, received) = (send(channel)?, receive(channel)?),
+            Role::P1 => (received, sent) = (receive(channel)?, send(channel)?),
         }
         let used = Arc::clone(&used[role.index()]);
-        let sender = Counted { stored: StoredSender::new(sent), used };
-        Ok((Box::new(sender), Box::new(StoredReceiver::new(received))))
+        Ok((Box::new(Counted { stored: sent, used }), Box::new(received)))
     }
 }
 
 /// Stored OTs that are counted as they are used.
 struct Counted {
-    stored: StoredSender,
+    stored: BitsSender<StoredSender>,
     used: Arc<AtomicU64>,
 }
 
@@ -385,6 +393,11 @@ impl RcotSender for Counted {
     fn extend(&mut self, channel: &mut Channel, q: &mut [Block]) -> Wire<()> {
         self.used.fetch_add(q.len() as u64, Ordering::Relaxed);
         self.stored.extend(channel, q)
+    }
+
+    fn random_planes(&mut self, channel: &mut Channel, count: usize, planes: u32) -> Wire<[Vec<BitVec>; 2]> {
+        self.used.fetch_add(count as u64, Ordering::Relaxed);
+        self.stored.random_planes(channel, count, planes)
     }
 
     fn take_tweaks(&mut self, count: usize) -> u64 {
