@@ -8,7 +8,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 
-use copriv_ir::{Graph, NodeId, Op, Shape};
+use copriv_ir::{Graph, Node, NodeId, Op, Shape};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
@@ -69,13 +69,15 @@ pub fn write(graph: &Graph) -> Result<Vec<u8>, Error> {
 /// The weights of one node, by reference: suffix, shape, values.
 type Parameter<'a> = (&'static str, Vec<usize>, &'a [f32]);
 
-/// The parameters of `op` on an input of shape `x`, in this crate's own form.
-fn parameters(op: &Op, x: Shape) -> Vec<Parameter<'_>> {
-    match op {
+/// The parameters of a node that reads something of shape `x`, in this crate's own form.
+fn parameters(node: &Node, x: Shape) -> Vec<Parameter<'_>> {
+    let y = node.shape;
+    match &node.op {
         Op::Conv { window, groups, out_channels, weight, bias } => {
             let per_group = x.channels / (*groups).max(1);
             let dims = vec![*out_channels, per_group, window.kernel[0], window.kernel[1]];
-            vec![("weight", dims, weight), ("bias", vec![*out_channels], bias)]
+            let map = if bias.len() == *out_channels { &[][..] } else { &[y.height, y.width] };
+            vec![("weight", dims, weight), ("bias", [&[*out_channels], map].concat(), bias)]
         }
         Op::Linear { outputs, weight, bias } => {
             vec![("weight", vec![*outputs, x.channels], weight), ("bias", vec![*outputs], bias)]
@@ -97,7 +99,7 @@ fn input_shape(graph: &Graph, index: usize) -> Shape {
 fn check_names(graph: &Graph) -> Result<(), String> {
     let mut seen = HashSet::new();
     for (index, node) in graph.nodes.iter().enumerate() {
-        if !parameters(&node.op, input_shape(graph, index)).is_empty() && !seen.insert(&node.name) {
+        if !parameters(node, input_shape(graph, index)).is_empty() && !seen.insert(&node.name) {
             return Err(format!("two nodes are called {}; rename one", node.name));
         }
     }
@@ -109,7 +111,7 @@ fn write_named(graph: &Graph, file: &str) -> Result<Vec<u8>, Error> {
     check_names(graph).map_err(misfit)?;
     let mut tensors = Vec::new();
     for (index, node) in graph.nodes.iter().enumerate() {
-        for (suffix, dims, values) in parameters(&node.op, input_shape(graph, index)) {
+        for (suffix, dims, values) in parameters(node, input_shape(graph, index)) {
             let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
             tensors.push((format!("{}.{suffix}", node.name), dims, bytes));
         }
@@ -175,7 +177,7 @@ impl Reader<'_> {
     /// Node `index` with the file's weights; `None` for one without weights or with some missing.
     fn op(&mut self, graph: &Graph, index: usize) -> Result<Option<Op>, String> {
         let node = &graph.nodes[index];
-        let parameters = parameters(&node.op, input_shape(graph, index));
+        let parameters = parameters(node, input_shape(graph, index));
         let [(first, first_dims, _), (_, second_dims, second)] = &parameters[..] else { return Ok(None) };
         let has = |suffix: &str| self.tensors.tensor(&format!("{}.{suffix}", node.name)).is_ok();
         if *first == "scale" && !has("scale") && has("running_var") {

@@ -45,7 +45,7 @@ pub enum Op {
         out_channels: usize,
         /// Row-major: out_channels x (input channels / groups) x kernel height x kernel width.
         weight: Vec<f32>,
-        /// One per output channel.
+        /// One per output channel, or one per element of the output (channel, row, column).
         bias: Vec<f32>,
     },
     /// Matrix times vector and bias.
@@ -145,7 +145,7 @@ impl Op {
             Self::Conv { window, groups, weight, bias, .. } => {
                 // Inference bounded the number of weights: nothing overflows.
                 check("weight", weight, y.channels * (x.channels / groups) * window.area())?;
-                check("bias", bias, y.channels)
+                check("bias", bias, if bias.len() == y.len() { y.len() } else { y.channels })
             }
             Self::Linear { outputs, weight, bias } => {
                 check("weight", weight, outputs * x.channels)?;
@@ -206,6 +206,16 @@ impl Graph {
             totals = sum;
         }
         Ok(())
+    }
+
+    /// How many operands read each node.
+    ///
+    /// # Panics
+    /// When a reference is to no node, which [`validate`](Self::validate) refuses.
+    pub fn readers(&self) -> Vec<usize> {
+        let mut readers = vec![0; self.nodes.len()];
+        self.nodes.iter().flat_map(|node| &node.inputs).for_each(|input| readers[input.0] += 1);
+        readers
     }
 
     /// The shape of the input.

@@ -22,7 +22,7 @@ pub use architecture::{Architecture, ConvGeometry, Layer, LayerOp};
 pub use error::{Error, Fault};
 pub use graph::{Graph, GraphBuilder, Node, NodeId, Op};
 pub use lower::{LowerOptions, lower};
-pub use passes::fold_batch_norm;
+pub use passes::fold_affine;
 pub use shape::{Shape, Window};
 pub use simplify::{Simplify, simplify, simplify_architecture};
 pub use weights::{LayerWeights, Lowered, Weights};

@@ -1,7 +1,7 @@
 use crate::weights::signed_bits;
 use crate::{
     Architecture, ConvGeometry, Error, Fault, Graph, Layer, LayerOp, LayerWeights, Lowered, Node, Op, Shape,
-    Weights, Window, fold_batch_norm,
+    Weights, Window, fold_affine,
 };
 use copriv_ring::{FixedPoint, Width};
 
@@ -47,7 +47,7 @@ pub fn lower(graph: &Graph, options: LowerOptions) -> Result<Lowered, Error> {
     if least > width.bits() {
         return Err(Error::Network(Fault::Headroom { width: width.bits(), frac_bits, least }));
     }
-    let graph = fold_batch_norm(graph)?;
+    let graph = fold_affine(graph)?;
     let architecture = Architecture { name: graph.name, width, frac_bits, layers: Vec::new() };
     let lowered = Lowered { architecture, weights: Weights { layers: Vec::new() } };
     let mut lowering = Lowering { lowered, value_of: Vec::new() };

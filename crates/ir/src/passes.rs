@@ -1,50 +1,63 @@
 use crate::{Error, Graph, Node, NodeId, Op, Window};
 
 /// The same function without a batch norm: each is folded into the conv or linear layer it reads or, where it
-/// reads something else or something that others read too, becomes a depthwise 1x1 conv.
+/// reads something else or something that others read too, becomes a depthwise 1x1 conv. Depthwise 1x1 convs that scale and
+/// shift what a conv or linear layer gives to them alone are folded into it too.
 ///
 /// ```
-/// use copriv_ir::{GraphBuilder, Op, Shape, fold_batch_norm};
+/// use copriv_ir::{GraphBuilder, Op, Shape, fold_affine};
 /// let mut net = GraphBuilder::new("tiny", Shape::vector(1))?;
 /// let x = net.linear("fc", net.input(), vec![3.0], vec![1.0])?;
 /// let x = net.batch_norm("bn", x, vec![2.0], vec![0.5])?;
-/// let folded = fold_batch_norm(&net.finish(x)?)?;
+/// let folded = fold_affine(&net.finish(x)?)?;
 /// assert_eq!(folded.nodes[1].op, Op::Linear { outputs: 1, weight: vec![6.0], bias: vec![2.5] });
 /// # Ok::<(), copriv_ir::Error>(())
 /// ```
 ///
 /// # Errors
 /// [`Error`] when the graph is not valid, or a folded weight is too large for an `f32`.
-pub fn fold_batch_norm(graph: &Graph) -> Result<Graph, Error> {
+pub fn fold_affine(graph: &Graph) -> Result<Graph, Error> {
     graph.validate()?;
-    let mut readers = vec![0usize; graph.nodes.len()];
-    graph.nodes.iter().flat_map(|node| &node.inputs).for_each(|input| readers[input.0] += 1);
-
+    let readers = graph.readers();
     let mut folded = Graph { name: graph.name.clone(), nodes: Vec::with_capacity(graph.nodes.len()) };
     // Where the value of each old node is found.
     let mut new_id: Vec<NodeId> = Vec::with_capacity(graph.nodes.len());
     for node in &graph.nodes {
         let inputs: Vec<NodeId> = node.inputs.iter().map(|input| new_id[input.0]).collect();
-        let op = match &node.op {
-            Op::BatchNorm { scale, shift } => {
-                if readers[node.inputs[0].0] == 1
-                    && fold_into(&mut folded.nodes[inputs[0].0].op, scale, shift)
-                {
-                    new_id.push(inputs[0]);
-                    continue;
-                }
-                let window = Window::square(1, 1, 0);
-                let channels = scale.len();
-                let (weight, bias) = (scale.clone(), shift.clone());
+        let affine = affine(&node.op);
+        if let Some((scale, shift)) = affine
+            && readers[node.inputs[0].0] == 1
+            && fold_into(&mut folded.nodes[inputs[0].0].op, scale, shift)
+        {
+            new_id.push(inputs[0]);
+            continue;
+        }
+        let op = match (&node.op, affine) {
+            (Op::BatchNorm { .. }, Some((scale, shift))) => {
+                let (window, channels) = (Window::square(1, 1, 0), scale.len());
+                let (weight, bias) = (scale.to_vec(), shift.to_vec());
                 Op::Conv { window, groups: channels, out_channels: channels, weight, bias }
             }
-            op => op.clone(),
+            (op, _) => op.clone(),
         };
         new_id.push(NodeId(folded.nodes.len()));
         folded.nodes.push(Node { name: node.name.clone(), op, inputs, shape: node.shape });
     }
     folded.validate()?;
     Ok(folded)
+}
+
+/// The factor of each channel and what is added to it or to its elements, where that is all that `op` does.
+fn affine(op: &Op) -> Option<(&[f32], &[f32])> {
+    match op {
+        Op::BatchNorm { scale, shift } => Some((scale, shift)),
+        Op::Conv { window, groups, out_channels, weight, bias }
+            if *window == Window::square(1, 1, 0) && groups == out_channels && weight.len() == *groups =>
+        {
+            Some((weight, bias))
+        }
+        _ => None,
+    }
 }
 
 /// Scales and shifts the output channels of a conv or linear layer; false for any other node.
@@ -54,8 +67,8 @@ fn fold_into(op: &mut Op, scale: &[f32], shift: &[f32]) -> bool {
     for (row, &scale) in weight.chunks_mut(row).zip(scale) {
         row.iter_mut().for_each(|w| *w *= scale);
     }
-    for ((bias, &scale), &shift) in bias.iter_mut().zip(scale).zip(shift) {
-        *bias = (f64::from(*bias) * f64::from(scale) + f64::from(shift)) as f32;
-    }
+    let len = bias.len().max(shift.len());
+    let at = |values: &[f32], i: usize| f64::from(values[i / (len / values.len())]);
+    *bias = (0..len).map(|i| (at(bias, i) * at(scale, i) + at(shift, i)) as f32).collect();
     true
 }

@@ -14,7 +14,7 @@ pub struct LayerWeights {
     /// Row-major [`matrix_shape`](crate::LayerOp::matrix_shape): out_channels x (in_channels / groups, kernel
     /// row, kernel column), or outputs x inputs.
     pub matrix: Vec<i64>,
-    /// One per output channel or output, at the scale of the layer's output.
+    /// One per output channel or output, or of a convolution one per element of the output, at the scale of the layer's output.
     pub bias: Vec<i64>,
 }
 
@@ -49,7 +49,8 @@ impl Lowered {
                 (Some([rows, cols]), Some(weight_bits), Some(weights)) => {
                     // A valid architecture has at most MAX_WEIGHTS weights: the product does not overflow.
                     check_length("weight matrix", rows * cols, weights.matrix.len())?;
-                    check_length("bias", rows, weights.bias.len())?;
+                    let map = weights.bias.len() == layer.shape.len();
+                    check_length("bias", if map { layer.shape.len() } else { rows }, weights.bias.len())?;
                     check_fit("weight matrix", &weights.matrix, weight_bits)?;
                     check_fit("bias", &weights.bias, width)
                 }

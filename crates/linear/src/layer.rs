@@ -90,7 +90,7 @@ pub trait Producer: fmt::Debug + Send + Sync {
 pub struct Kernels<'a> {
     /// Canonical words, `out_channels` x (`in_channels` / `groups`, kernel row, kernel column).
     pub weights: &'a [u64],
-    /// One canonical word for each output channel, at the scale of the result; none where the layer has no bias.
+    /// One canonical word for each output channel or for each output, at the scale of the result; none where the layer has no bias.
     pub bias: Option<&'a [u64]>,
 }
 
@@ -198,17 +198,23 @@ impl LinearLayer {
         assert_eq!(kernels.is_some(), role == Role::P0, "P0 gives the kernels");
         if let Some(Kernels { weights, bias }) = kernels {
             assert_eq!(weights.len(), conv.weights_len(), "the weights have the geometry's length");
-            assert!(bias.is_none_or(|b| b.len() == conv.out_channels), "a bias for each output channel");
+            let lengths = [conv.out_channels, conv.output_len()];
+            assert!(
+                bias.is_none_or(|b| lengths.contains(&b.len())),
+                "a bias for each output channel or output"
+            );
         }
     }
 
     /// 2^h·W·X(x) + bias.
     fn local(&self, kernels: Kernels, x: &RingVec) -> RingVec {
         let mut y = self.conv.local(self.width, kernels.weights, x.words());
-        let map = y.len() / self.conv.out_channels;
-        for (k, map) in y.chunks_exact_mut(map).enumerate() {
-            let bias = kernels.bias.map_or(0, |bias| bias[k]);
-            map.iter_mut().for_each(|y| *y = (*y << self.headroom).wrapping_add(bias));
+        y.iter_mut().for_each(|y| *y <<= self.headroom);
+        if let Some(bias) = kernels.bias {
+            let map = y.len() / bias.len().max(1);
+            for (y, &bias) in y.chunks_exact_mut(map).zip(bias) {
+                y.iter_mut().for_each(|y| *y = y.wrapping_add(bias));
+            }
         }
         RingVec::from_words(self.width, y)
     }

@@ -102,12 +102,14 @@ fn check_conv(params: Params, conv: &Conv2d, width: Width, roles: Roles, seed: u
 fn check_producer(params: Params, producer: &dyn Producer, bits: u32, seed: u64) {
     let &LinearLayer { conv, width, headroom } = producer.layer();
     let weights = signed(seed, width, bits, conv.weights_len());
-    let bias = signed(seed ^ 1, width, width.bits(), conv.out_channels);
+    // For each output channel, or for each output.
+    let biases = if seed.is_multiple_of(3) { conv.output_len() } else { conv.out_channels };
+    let bias = signed(seed ^ 1, width, width.bits(), biases);
     let shares = [2, 3].map(|i| prg(seed ^ i).ring(width, conv.input_len()));
     let [x0, x1] = shares.each_ref().map(|x| Arithmetic::new(x.clone()));
     let kernels = Kernels { weights: &weights, bias: Some(&bias) };
     let x = &shares[0] + &shares[1];
-    let mut want = naive_conv(&conv, width, &weights, &vec![0; bias.len()], x.words());
+    let mut want = naive_conv(&conv, width, &weights, &vec![0; conv.out_channels], x.words());
     let map = want.len() / bias.len();
     for (map, bias) in want.chunks_exact_mut(map).zip(&bias) {
         map.iter_mut().for_each(|y| *y = width.reduce((*y << headroom).wrapping_add(*bias)));

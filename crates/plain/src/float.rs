@@ -63,7 +63,8 @@ fn apply(node: &Node, shape: Shape, operands: &[&[f32]]) -> Vec<f32> {
     };
     match &node.op {
         Op::Conv { window, groups, weight, bias, .. } => {
-            kernel::conv(x, shapes, window, *groups, |i| weight[i], |o| bias[o])
+            let of = node.shape.len() / bias.len();
+            kernel::conv(x, shapes, window, *groups, |i| weight[i], |i| bias[i / of])
         }
         Op::Linear { outputs, weight, bias } => kernel::linear(x, *outputs, |i| weight[i], |o| bias[o]),
         Op::BatchNorm { scale, shift } => {

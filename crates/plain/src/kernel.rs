@@ -46,8 +46,8 @@ fn taps_of_output(kernel: usize, size: usize, stride: usize, padding: usize, o: 
     start..(o * stride + kernel).saturating_sub(padding).min(size).max(start)
 }
 
-/// A convolution: `weight(i)` is element i of out_channels x (in_channels / groups) x kernel, `bias(o)` that
-/// of channel o. Parallel over output channels.
+/// A convolution: `weight(i)` is element i of out_channels x (in_channels / groups) x kernel, `bias(i)` that of element i of the
+/// output. Parallel over output channels.
 pub(crate) fn conv<T: Scalar>(
     x: &[T],
     (input, output): (Shape, Shape),
@@ -62,7 +62,7 @@ pub(crate) fn conv<T: Scalar>(
     let (in_group, out_group) = (input.channels / groups, output.channels / groups);
     let mut out = vec![T::ZERO; output.len()];
     out.par_chunks_mut(output.area()).enumerate().for_each(|(o, out)| {
-        out.fill(bias(o));
+        out.iter_mut().enumerate().for_each(|(i, out)| *out = bias(o * output.area() + i));
         let planes = &x[o / out_group * in_group * input.area()..][..in_group * input.area()];
         for (c, plane) in planes.chunks(input.area()).enumerate() {
             for (ky, rows) in rows.iter().enumerate() {

@@ -170,14 +170,15 @@ fn apply<N: Numbers>(
     let one = n.constant(1);
     let map = |f: &dyn Fn(N::T) -> N::T| x.iter().map(|&x| f(x)).collect();
     let relu = |x| n.relu(x);
-    let (matrix, bias) = weights.map_or((&[][..], &[][..]), |w| (&w.matrix[..], &w.bias[..]));
-    let (weight, bias) = (|i: usize| n.constant(matrix[i]), |o: usize| n.constant(bias[o]));
+    let (matrix, biases) = weights.map_or((&[][..], &[][..]), |w| (&w.matrix[..], &w.bias[..]));
+    let (weight, bias) = (|i: usize| n.constant(matrix[i]), |o: usize| n.constant(biases[o]));
     let shapes = (shape, layer.shape);
     let reduced = |values: Vec<N::T>| values.into_iter().map(|x| n.reduce(x)).collect();
     match &layer.op {
         LayerOp::Conv(g) => {
             let weight = |i| n.shift(weight(i), g.headroom);
-            reduced(kernel::conv(x, shapes, &g.window, g.groups, weight, bias))
+            let of = layer.shape.len() / biases.len().max(1);
+            reduced(kernel::conv(x, shapes, &g.window, g.groups, weight, |i| bias(i / of)))
         }
         LayerOp::Linear { outputs, .. } => reduced(kernel::linear(x, *outputs, weight, bias)),
         &LayerOp::Truncate { shift } => map(&|x| n.floor_shift(x, shift)),

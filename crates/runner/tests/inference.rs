@@ -4,7 +4,7 @@
 
 use copriv_bits::Block;
 use copriv_channel::{Channel, memory};
-use copriv_ir::{Graph, GraphBuilder, LowerOptions, Lowered, NodeId, Shape, Window, lower};
+use copriv_ir::{Graph, GraphBuilder, LowerOptions, Lowered, NodeId, Op, Shape, Window, lower};
 use copriv_plain::{Slack, argmax, deviation, evaluate_output};
 use copriv_prg::Prg;
 use copriv_ring::{RingVec, Width};
@@ -153,7 +153,16 @@ fn everything() -> Result<Graph, copriv_ir::Error> {
     let a = net.conv("stem", input, uneven, 1, weights(&mut r, 6 * 2 * 6), weights(&mut r, 6))?;
     let a = net.batch_norm("stem.bn", a, weights(&mut r, 6), weights(&mut r, 6))?;
     let b = net.clip("relu6", a, 0.0, 6.0)?;
-    let b = net.conv("depthwise", b, Window::square(3, 1, 1), 6, weights(&mut r, 54), weights(&mut r, 6))?;
+    // With a bias for each element.
+    let bias = weights(&mut r, net.shape(b).len());
+    let depthwise = Op::Conv {
+        window: Window::square(3, 1, 1),
+        groups: 6,
+        out_channels: 6,
+        weight: weights(&mut r, 54),
+        bias,
+    };
+    let b = net.push("depthwise", depthwise, vec![b])?;
     let sum = net.add("add", a, b)?;
     let c = net.relu("relu", sum)?;
     let d = net.conv("grouped", c, Window::square(1, 1, 0), 2, weights(&mut r, 12), weights(&mut r, 4))?;

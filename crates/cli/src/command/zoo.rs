@@ -6,7 +6,7 @@ use crate::table::Column::{Number, Words};
 use crate::table::Table;
 use clap::Args;
 use copriv_import::zoo;
-use copriv_ir::{Graph, Op, fold_batch_norm};
+use copriv_ir::{Graph, Op, fold_affine};
 use serde::Serialize;
 
 /// List the networks that come with the program.
@@ -41,7 +41,7 @@ impl Zoo {
         let entry = |name: &str| {
             bar.at(name);
             let graph = zoo::build(name, 1)?;
-            Ok(Entry { name: format!("zoo:{name}"), ..numbers(&fold_batch_norm(&graph)?) })
+            Ok(Entry { name: format!("zoo:{name}"), ..numbers(&fold_affine(&graph)?) })
         };
         let entries = zoo::names().into_iter().map(entry).collect::<Result<Vec<_>, Error>>()?;
         drop(bar);

@@ -72,12 +72,18 @@ impl Writer {
                 let taps = [*out_channels, x_shape.channels / groups, window.kernel[0], window.kernel[1]];
                 let mut attributes = window_attributes(window);
                 attributes.push(int("group", *groups as i64));
-                let inputs = vec![
-                    self.as_map(x, x_shape),
-                    self.floats(parameter("weight"), &taps, weight),
-                    self.floats(parameter("bias"), &[*out_channels], bias),
-                ];
-                ("Conv", inputs, attributes, true)
+                let mut inputs =
+                    vec![self.as_map(x, x_shape), self.floats(parameter("weight"), &taps, weight)];
+                if bias.len() == *out_channels {
+                    inputs.push(self.floats(parameter("bias"), &[*out_channels], bias));
+                    ("Conv", inputs, attributes, true)
+                } else {
+                    // ONNX has one a channel: a map of them is added to the result.
+                    let product = self.fresh(&parameter("product"));
+                    self.push("Conv", &product, inputs, attributes);
+                    let map = [*out_channels, node.shape.height, node.shape.width];
+                    ("Add", vec![product, self.floats(parameter("bias"), &map, bias)], vec![], true)
+                }
             }
             Op::Linear { outputs, weight, bias } => {
                 let inputs = vec![

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use copriv_ir::{Graph, GraphBuilder, NodeId, Op, Shape};
+use copriv_ir::{Graph, GraphBuilder, NodeId, Op, Shape, Window};
 use prost::Message;
 
 use super::attributes::{float, int, ints, rounding_up, window};
@@ -648,6 +648,24 @@ impl Importer {
             _ => return Err(format!("{operator} is supported with one constant operand").into()),
         };
         let x = self.tensor(node, x_index)?;
+        if let Some(map) = self.per_element(node, c_index, x)? {
+            // x plus a map, as a convolution with the identity.
+            let all = |value: f32| vec![value; x.shape.channels];
+            let (weight, bias) = match (operator, x_index) {
+                ("Add", _) => (all(1.0), map),
+                ("Sub", 0) => (all(1.0), map.iter().map(|c| -c).collect()),
+                ("Sub", _) => (all(-1.0), map),
+                _ => return Err(format!("{operator} by a map of constants is not supported").into()),
+            };
+            let (window, groups, out_channels) =
+                (Window::square(1, 1, 0), x.shape.channels, x.shape.channels);
+            return self.push(
+                node,
+                Op::Conv { window, groups, out_channels, weight, bias },
+                vec![x.id],
+                true,
+            );
+        }
         let constant = self.per_channel(node, c_index, x)?;
         let all = |value: f32| vec![value; constant.len()];
         let (scale, shift) = match (operator, x_index) {
@@ -659,6 +677,23 @@ impl Importer {
             _ => return Err("a constant divided by a tensor is not supported".into()),
         };
         self.push(node, Op::BatchNorm { scale, shift }, vec![x.id], x.is_map)
+    }
+
+    /// Constant `index` where it has one value for each element of the map `x`.
+    fn per_element(
+        &mut self,
+        node: &NodeProto,
+        index: usize,
+        x: Tensor,
+    ) -> Result<Option<Vec<f32>>, Trouble> {
+        let tensor = self.required(node, index)?;
+        let (dims, _) = tensor.shape()?;
+        let Shape { channels, height, width } = x.shape;
+        let map = [1, channels, height, width];
+        if !x.is_map || height * width == 1 || !(3..=4).contains(&dims.len()) || !map.ends_with(&dims[..]) {
+            return Ok(None);
+        }
+        Ok(Some(tensor.floats(&mut self.budget)?))
     }
 
     /// Constant `index`, broadcast to one value per channel of `x`.

@@ -368,7 +368,23 @@ fn other_operators() {
     refused_node("Mul", &["x", "x"], &[], &[], &["one constant"]);
     refused_node("Div", &["w", "x"], &[], &[list("w")], &["per channel"]);
     refused_node("Div", &["x", "w"], &[], &[floats("w", &[1], &[0.0])], &["finite"]);
-    refused_node("Add", &["x", "w"], &[], &[floats("w", &[2, 4, 4], &[0.0; 32])], &["per channel"]);
+    refused_node("Add", &["x", "w"], &[], &[floats("w", &[4, 4], &[0.0; 16])], &["per channel"]);
+    refused_node("Mul", &["x", "w"], &[], &[floats("w", &[2, 4, 4], &[0.0; 32])], &["map of constants"]);
+    // x + w and w - x with a value of w for each of x: an identity or its negative, and a map of biases.
+    let map: Vec<f32> = (0..32).map(|i| i as f32).collect();
+    for (operator, inputs, factor, sign) in [
+        ("Add", ["x", "w"], 1.0, 1.0),
+        ("Add", ["w", "x"], 1.0, 1.0),
+        ("Sub", ["x", "w"], 1.0, -1.0),
+        ("Sub", ["w", "x"], -1.0, 1.0),
+    ] {
+        let graph =
+            outcome(&model(vec![node(operator, &inputs, "y", &[])], vec![floats("w", &[1, 2, 4, 4], &map)]));
+        let copriv_ir::Op::Conv { weight, bias, groups: 2, .. } = &graph.unwrap().nodes[1].op else {
+            panic!("a conv")
+        };
+        assert_eq!((weight, bias), (&vec![factor; 2], &map.iter().map(|x| sign * x).collect()));
+    }
     let constant = |a: AttributeProto| {
         model(vec![node("Constant", &[], "c", &[a]), node("Add", &["x", "c"], "y", &[])], vec![])
     };

@@ -2,7 +2,7 @@
 
 use crate::forward;
 use copriv_import::{onnx, picture, zoo};
-use copriv_ir::{Graph, GraphBuilder, NodeId, Op, Shape, Window};
+use copriv_ir::{Graph, GraphBuilder, NodeId, Op, Shape, Window, fold_affine};
 use proptest::prelude::*;
 
 macro_rules! model {
@@ -47,6 +47,37 @@ fn models_survive_a_round_trip() {
         let graph = zoo::build(name, 3).unwrap();
         assert_eq!(onnx::read(&onnx::write(&graph), name).unwrap(), graph, "{name}");
     }
+}
+
+/// ONNX adds a map of biases after the convolution; folded it is the same.
+#[test]
+fn maps_of_biases_survive_a_round_trip() {
+    let mut net = GraphBuilder::new("maps", Shape::new(2, 3, 4)).unwrap();
+    let bias = (0..3 * 12).map(|i| i as f32 / 8.0).collect();
+    let op = Op::Conv {
+        window: Window::square(3, 1, 1),
+        groups: 1,
+        out_channels: 3,
+        weight: (0..54).map(|i| i as f32 / 16.0).collect(),
+        bias,
+    };
+    let x = net.push("conv", op, vec![net.input()]).unwrap();
+    let x = net.relu("relu", x).unwrap();
+    let graph = net.finish(x).unwrap();
+    let again = onnx::read(&onnx::write(&graph), "maps").unwrap();
+    assert_ne!(again, graph);
+    let folded = fold_affine(&again).unwrap();
+    let ops = |graph: &Graph| graph.nodes.iter().map(|node| node.op.clone()).collect::<Vec<_>>();
+    assert_eq!(ops(&folded), ops(&graph));
+    let bytes = copriv_import::safetensors::write(&graph).unwrap();
+    let mut other = graph.clone();
+    for node in &mut other.nodes {
+        if let Op::Conv { weight, bias, .. } = &mut node.op {
+            (*weight, *bias) = (vec![0.0; weight.len()], vec![0.0; bias.len()]);
+        }
+    }
+    copriv_import::safetensors::apply(&mut other, &bytes).unwrap();
+    assert_eq!(other, graph);
 }
 
 #[test]

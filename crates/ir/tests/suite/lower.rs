@@ -2,7 +2,7 @@
 
 use crate::common::{OPTIONS, every_layer, lowered};
 use copriv_ir::{
-    Error, Fault, GraphBuilder, LayerOp, LowerOptions, NodeId, Op, Shape, Window, fold_batch_norm, lower,
+    Error, Fault, GraphBuilder, LayerOp, LowerOptions, NodeId, Op, Shape, Window, fold_affine, lower,
 };
 use copriv_ring::Width;
 
@@ -14,7 +14,7 @@ fn folds_into_the_only_reader() -> Result<(), Error> {
     let x = net.batch_norm("bn1", x, vec![2.0, 3.0], vec![0.5, 0.25])?;
     let x = net.batch_norm("bn2", x, vec![-1.0, 0.0], vec![0.0, 7.0])?;
     let x = net.relu("relu", x)?;
-    let folded = fold_batch_norm(&net.finish(x)?)?;
+    let folded = fold_affine(&net.finish(x)?)?;
     assert_eq!(folded.nodes.len(), 3);
     assert_eq!(folded.nodes[2].inputs, [NodeId(1)]);
     let Op::Conv { weight, bias, .. } = &folded.nodes[1].op else { panic!("a conv") };
@@ -30,7 +30,7 @@ fn does_not_fold_what_others_read() -> Result<(), Error> {
     let b = net.batch_norm("bn", c, vec![2.0, 3.0], vec![0.5, 0.25])?;
     let x = net.add("sum", c, b)?;
     let first = net.batch_norm("on a sum", x, vec![2.0, 3.0], vec![0.5, 0.25])?;
-    let folded = fold_batch_norm(&net.finish(first)?)?;
+    let folded = fold_affine(&net.finish(first)?)?;
     let depthwise = Op::Conv {
         window: Window::square(1, 1, 0),
         groups: 2,
@@ -51,7 +51,7 @@ fn a_fold_that_overflows_is_refused() -> Result<(), Error> {
     let x = net.linear("fc", net.input(), vec![1e30], vec![0.0])?;
     let x = net.batch_norm("bn", x, vec![1e30], vec![0.0])?;
     let expected = Fault::NotFinite { what: "weight", index: 0 };
-    assert_eq!(fold_batch_norm(&net.finish(x)?), Err(Error::Node { node: "fc".into(), fault: expected }));
+    assert_eq!(fold_affine(&net.finish(x)?), Err(Error::Node { node: "fc".into(), fault: expected }));
     Ok(())
 }
 

@@ -1,8 +1,6 @@
 //! Random small networks: the lowered network stays within a proven distance of the float one.
 
-use copriv_ir::{
-    Fault, Graph, GraphBuilder, LowerOptions, NodeId, Op, Shape, Window, fold_batch_norm, lower,
-};
+use copriv_ir::{Fault, Graph, GraphBuilder, LowerOptions, NodeId, Op, Shape, Window, fold_affine, lower};
 use copriv_plain::{evaluate, evaluate_output, float, headroom};
 use copriv_ring::{FixedPoint, RingVec, Width};
 use proptest::prelude::*;
@@ -53,7 +51,11 @@ pub fn network(seed: u64, steps: usize) -> Result<Graph, copriv_ir::Error> {
                 let window = if kind == 2 { Window::square(3, 1, 1) } else { window };
                 let taps = shape.channels / groups * window.area();
                 let weight = numbers.floats(out * taps, 2.0 / taps as f32);
-                net.conv(name, x, window, groups, weight, numbers.floats(out, 1.0))
+                // A bias for each channel or for each element.
+                let elements = window.output_shape(shape).map_or(1, |map| map.area());
+                let biases = if numbers.below(4) == 0 { out * elements } else { out };
+                let bias = numbers.floats(biases, 1.0);
+                net.push(name, Op::Conv { window, groups, out_channels: out, weight, bias }, vec![x])
             }
             4 => {
                 let scale = numbers.floats(shape.channels, 1.5);
@@ -106,7 +108,7 @@ fn bounds(graph: &Graph, frac_bits: u32) -> Vec<Bound> {
             Bound { error: x.error + inexact + unit, ..x }
         };
         let product = |weight: &[f32], bias: &[f32], x: Bound| {
-            let row = weight.len() / bias.len();
+            let row = weight.len() / node.shape.channels;
             let norms = weight.chunks(row).map(|row| row.iter().map(|&w| f64::from(w.abs())).sum());
             let norm = norms.fold(0.0, f64::max);
             let bias = bias.iter().map(|&b| f64::from(b.abs())).fold(0.0, f64::max);
@@ -144,7 +146,7 @@ proptest! {
         let words = picture.iter().map(|&x| fixed.encode(x.into())).collect::<Result<Vec<_>, _>>()?;
         let input = RingVec::from_words(fixed.width, words);
 
-        let folded = fold_batch_norm(&graph)?;
+        let folded = fold_affine(&graph)?;
         prop_assert!(folded.nodes.iter().all(|node| node.op.kind() != "batch norm"));
         let bounds = bounds(&folded, fixed.frac_bits);
         let bound = bounds[bounds.len() - 1];
