@@ -208,6 +208,27 @@ impl Graph {
         Ok(())
     }
 
+    /// Without the nodes that the last, the output, does not need.
+    pub(crate) fn pruned(self) -> Self {
+        let Self { name, nodes } = self;
+        let mut needed = vec![false; nodes.len()];
+        needed[0] = true;
+        needed[nodes.len() - 1] = true;
+        for index in (1..nodes.len()).rev() {
+            if needed[index] {
+                nodes[index].inputs.iter().for_each(|input| needed[input.0] = true);
+            }
+        }
+        let mut kept = Vec::new();
+        let mut new_id = vec![NodeId(0); nodes.len()];
+        for (index, mut node) in nodes.into_iter().enumerate().filter(|&(index, _)| needed[index]) {
+            node.inputs.iter_mut().for_each(|input| *input = new_id[input.0]);
+            new_id[index] = NodeId(kept.len());
+            kept.push(node);
+        }
+        Self { name, nodes: kept }
+    }
+
     /// How many operands read each node.
     ///
     /// # Panics
@@ -458,21 +479,6 @@ impl GraphBuilder {
             return Err(Error::Network(Fault::Reference(output.0)));
         }
         nodes.truncate(output.0 + 1);
-        let mut needed = vec![false; nodes.len()];
-        needed[0] = true;
-        needed[output.0] = true;
-        for index in (0..nodes.len()).rev().filter(|&i| i > 0) {
-            if needed[index] {
-                nodes[index].inputs.iter().for_each(|input| needed[input.0] = true);
-            }
-        }
-        let mut kept = Vec::new();
-        let mut new_id = vec![NodeId(0); nodes.len()];
-        for (index, mut node) in nodes.into_iter().enumerate().filter(|&(index, _)| needed[index]) {
-            node.inputs.iter_mut().for_each(|input| *input = new_id[input.0]);
-            new_id[index] = NodeId(kept.len());
-            kept.push(node);
-        }
-        Ok(Graph { name, nodes: kept })
+        Ok(Graph { name, nodes }.pruned())
     }
 }

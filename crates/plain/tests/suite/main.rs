@@ -2,5 +2,6 @@
 
 mod conv;
 mod layers;
+mod merge;
 mod random;
 mod simplify;
