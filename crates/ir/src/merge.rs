@@ -86,18 +86,17 @@ fn cheapest(
     // Of the first so many layers: the least cost, and where the last part of that begins.
     let mut best: Vec<(u64, usize)> = vec![(0, 0)];
     let mut merged: Vec<Vec<Option<Op>>> = Vec::new();
-    for end in 0..chain.len() {
+    for (end, &last) in chain.iter().enumerate() {
         // What layers start..=end make together, for each start.
-        let own = &net.nodes[chain[end]];
-        let mut together = Vec::with_capacity(end + 1);
-        for start in 0..=end {
-            together.push(match start == end {
-                true => Some(own.op.clone()),
-                false => merged[end - 1][start].as_ref().and_then(|first| {
-                    compose(shape_before(start), first, shape_before(end), &own.op, own.shape)
-                }),
-            });
-        }
+        let own = &net.nodes[last];
+        let extended = |(start, first): (usize, &Option<Op>)| {
+            compose(shape_before(start), first.as_ref()?, shape_before(end), &own.op, own.shape)
+        };
+        let mut together: Vec<Option<Op>> = merged
+            .last()
+            .map(|shorter| shorter.iter().enumerate().map(extended).collect())
+            .unwrap_or_default();
+        together.push(Some(own.op.clone()));
         let mut least: Option<(u64, usize)> = None;
         for (start, op) in together.iter().enumerate().filter_map(|(start, op)| Some((start, op.as_ref()?))) {
             let alone = alone(shape_before(start), op.clone(), own.shape)?;
