@@ -1,0 +1,1 @@
+//! Blocks of activations, and networks without some of them.
