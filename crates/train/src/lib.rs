@@ -3,11 +3,20 @@
 pub mod augment;
 pub mod blocks;
 pub mod channels;
+pub mod checkpoint;
 pub mod cost;
 pub mod curves;
 pub mod data;
+mod error;
 mod figure;
+pub mod fit;
+pub mod loss;
 pub mod network;
 pub mod ops;
+pub mod optimizer;
 pub mod pareto;
+pub mod progress;
+pub mod recipe;
 pub mod select;
+
+pub use error::Error;

@@ -63,6 +63,13 @@ impl Draw {
         (self.word() >> 11) as f64 / (1u64 << 53) as f64
     }
 
+    /// A normal number of mean 0 and variance 1 (Box and Muller 1958).
+    pub fn normal(&mut self) -> f64 {
+        // 1 − u is not 0.
+        let (radius, angle) = ((-2.0 * (1.0 - self.unit()).ln()).sqrt(), std::f64::consts::TAU * self.unit());
+        radius * angle.cos()
+    }
+
     /// A uniform permutation of `items` (Fisher and Yates).
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {

@@ -1,0 +1,376 @@
+//! From a trained network to one that costs less: a search or a baseline, fine-tuning with the original as the teacher, merging,
+//! and what came of it.
+
+use crate::blocks::{Without, blocks, without};
+use crate::channels;
+use crate::checkpoint::replace;
+use crate::cost::{Budget, Bytes, Costs, Objective, Setting, parameters, relus};
+use crate::data::{Data, Part};
+use crate::fit::{Outcome, Place, Plain, calibrate, evaluate, fit};
+use crate::network::Network;
+use crate::pareto::{FORMAT, RunResult};
+use crate::progress::Progress;
+use crate::recipe::Recipe;
+use crate::search::{BlockSearch, Choice, PartSearch};
+use crate::{Error, select};
+use burn::tensor::Device;
+use copriv_import::onnx;
+use copriv_ir::{Graph, fold_affine};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+/// Pictures that the statistics of batch norms are found on.
+const CALIBRATION: usize = 5_000;
+
+/// How a network is made to cost less.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// Blocks of activations are removed by their exact bytes, and what became linear is merged.
+    #[default]
+    Blocks,
+    /// SNL (Cho et al., ICML 2022) with a mask for each element.
+    SnlPixel,
+    /// SNL with a mask for each channel.
+    SnlChannel,
+    /// Blocks are removed by score alone, and merged where that costs less (DepthShrinker: Fu et al., ICML 2022).
+    Count,
+    /// Channels of the least magnitude are removed, the same share of each layer.
+    Channels,
+    /// Activations are removed, those first that are least missed for each ReLU; nothing is merged.
+    ReluGreedy,
+}
+
+impl Strategy {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Blocks, Self::SnlPixel, Self::SnlChannel, Self::Count, Self::Channels, Self::ReluGreedy];
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Blocks => "blocks",
+            Self::SnlPixel => "snl-pixel",
+            Self::SnlChannel => "snl-channel",
+            Self::Count => "count",
+            Self::Channels => "channels",
+            Self::ReluGreedy => "relu-greedy",
+        }
+    }
+
+    /// Whether training finds what to remove; otherwise it is found at once.
+    pub const fn searches(self) -> bool {
+        matches!(self, Self::Blocks | Self::SnlPixel | Self::SnlChannel | Self::Count)
+    }
+}
+
+impl fmt::Display for Strategy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Strategy {
+    type Err = Error;
+    fn from_str(name: &str) -> Result<Self, Error> {
+        Self::ALL.into_iter().find(|s| s.name() == name).ok_or_else(|| {
+            let names = Self::ALL.map(Self::name).join(", ");
+            Error::Setting { name: "method", why: format!("{name:?} is none; take one of {names}") }
+        })
+    }
+}
+
+/// What is asked for.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Plan {
+    /// How.
+    pub strategy: Strategy,
+    /// Bytes that are allowed.
+    pub budget: Budget,
+    /// Which bytes.
+    pub objective: Objective,
+    /// What is run, and in which fixed point.
+    pub setting: Setting,
+    /// How the search trains.
+    pub search: Recipe,
+    /// How the network is trained after it. A strategy that does not search has the epochs of the search too.
+    pub finetune: Recipe,
+    /// Of the bytes in the loss of the search.
+    pub strength: f64,
+    /// SNL's lambda at the beginning.
+    pub lambda: f64,
+    /// Whether convs shrink to their centre where that keeps what is merged small.
+    pub narrow: bool,
+    /// Whether an activation comes at the end of a merged block.
+    pub end_activation: bool,
+}
+
+impl Plan {
+    /// With what the program takes by default: half the epochs of fine-tuning for the search, at the same rate.
+    pub fn new(strategy: Strategy, budget: Budget, objective: Objective, setting: Setting, recipe: Recipe) -> Self {
+        let epochs = recipe.epochs.div_ceil(2);
+        Self {
+            strategy,
+            budget,
+            objective,
+            setting,
+            search: Recipe { epochs, ema: 0.0, warm_up: recipe.warm_up.min(epochs as f64), ..recipe.clone() },
+            finetune: recipe,
+            strength: 0.1,
+            lambda: 1e-5,
+            narrow: true,
+            end_activation: true,
+        }
+    }
+}
+
+/// What a network costs and how good it is.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Figures {
+    /// Both phases.
+    pub bytes_total: u64,
+    /// The online phase.
+    pub bytes_online: u64,
+    /// Elements that go through an activation.
+    pub relus: u64,
+    /// Weights and biases.
+    pub parameters: u64,
+    /// On the validation data, from 0 to 1.
+    pub validation: f64,
+}
+
+/// What came of it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Optimized {
+    /// The network that was given, as it would be run: batch norms folded.
+    pub original: Figures,
+    /// The network at the end.
+    pub optimized: Figures,
+    /// The file of it.
+    pub network: PathBuf,
+    /// Names of the blocks that were dropped, if blocks are.
+    pub dropped: Option<(Vec<String>, usize)>,
+    /// The result with the accuracy on the test data, if there is some.
+    pub result: Option<RunResult>,
+    /// Seconds of training.
+    pub seconds: f64,
+}
+
+/// Optimises `net` on `data` as `plan` says, with files in `folder`; `resume` goes on with what is there. `seed` is for the
+/// result only.
+///
+/// # Errors
+/// [`Error`].
+#[allow(clippy::too_many_arguments)]
+pub fn optimize(
+    net: &Graph,
+    data: &Data,
+    data_name: &str,
+    plan: &Plan,
+    folder: &Path,
+    resume: bool,
+    device: &Device,
+    show: bool,
+) -> Result<Optimized, Error> {
+    let mut costs = Costs::new(plan.setting, plan.objective);
+    let folded = fold_affine(net).map_err(Error::Graph)?;
+    let before = costs.of(&folded)?;
+    let limit = plan.budget.limit(before.of(plan.objective));
+    let mut teacher = Network::new(net, device)?;
+    calibrate(&mut teacher, data, CALIBRATION)?;
+    let original = figures(net, before, &teacher, data)?;
+    let place = |name: &str| Place { resume, ..Place::new(folder.join(name)) };
+    let bar = |name: &str| if show { Progress::new(name) } else { Progress::hidden() };
+
+    let structure_file = folder.join("structure.onnx");
+    let mut seconds = 0.0;
+    let mut dropped = None;
+    if !(resume && structure_file.exists()) {
+        let (structure, found) = search(&teacher, data, plan, limit, &mut costs, &place("search"), &bar("search  "))?;
+        dropped = found.dropped;
+        seconds += found.seconds;
+        if let Some((names, of)) = &dropped {
+            let text = serde_json::json!({ "dropped": names, "blocks": of, "seconds": seconds });
+            replace(&folder.join("dropped.json"), text.to_string().as_bytes())?;
+        }
+        replace(&structure_file, &onnx::write(&structure))?;
+    } else if let Ok(bytes) = std::fs::read(folder.join("dropped.json")) {
+        #[derive(Deserialize)]
+        struct Found {
+            dropped: Vec<String>,
+            blocks: usize,
+            seconds: f64,
+        }
+        let found: Found = serde_json::from_slice(&bytes)
+            .map_err(|e| Error::Mismatch(format!("{:?} is damaged: {e}", folder.join("dropped.json"))))?;
+        seconds += found.seconds;
+        dropped = Some((found.dropped, found.blocks));
+    }
+    // Read back in any case, so that a run that was interrupted goes on from the same bits.
+    let structure = onnx::load(&structure_file)?;
+    let mut student = Network::new(&structure, device)?;
+    calibrate(&mut student, data, CALIBRATION)?;
+    let epochs = plan.finetune.epochs + if plan.strategy.searches() { 0 } else { plan.search.epochs };
+    let recipe = Recipe { epochs, ..plan.finetune.clone() };
+    let Outcome { seconds: spent, .. } =
+        fit(&mut student, data, &recipe, Some(&teacher), &mut Plain, &place("finetune"), &bar("finetune"))?;
+    seconds += spent;
+
+    let trained = student.graph()?;
+    let (finished, bytes) = match plan.strategy {
+        // Masks and greedy removal as they are published: nothing is merged.
+        Strategy::SnlPixel | Strategy::SnlChannel | Strategy::ReluGreedy | Strategy::Channels => {
+            let folded = fold_affine(&trained).map_err(Error::Graph)?;
+            let bytes = costs.of(&folded)?;
+            (folded, bytes)
+        }
+        Strategy::Blocks | Strategy::Count => costs.finished(&trained)?,
+    };
+    let network = folder.join("network.onnx");
+    replace(&network, &onnx::write(&finished))?;
+    let last = Network::new(&finished, device)?;
+    let optimized = figures(&finished, bytes, &last, data)?;
+    let result = result(&last, data, net, data_name, plan, &optimized)?;
+    if let Some(result) = &result {
+        result.write(folder)?;
+    }
+    Ok(Optimized { original, optimized, network, dropped, result, seconds })
+}
+
+fn figures(net: &Graph, bytes: Bytes, network: &Network, data: &Data) -> Result<Figures, Error> {
+    let (_, validation) = evaluate(network, data, Part::Validation)?;
+    Ok(Figures {
+        bytes_total: bytes.total,
+        bytes_online: bytes.online,
+        relus: relus(net) as u64,
+        parameters: parameters(net) as u64,
+        validation,
+    })
+}
+
+fn result(
+    network: &Network,
+    data: &Data,
+    net: &Graph,
+    data_name: &str,
+    plan: &Plan,
+    figures: &Figures,
+) -> Result<Option<RunResult>, Error> {
+    if data.part(Part::Test).is_empty() {
+        return Ok(None);
+    }
+    let (loss, accuracy) = evaluate(network, data, Part::Test)?;
+    Ok(Some(RunResult {
+        format: FORMAT,
+        method: plan.strategy.name().to_owned(),
+        network: net.name.clone(),
+        data: data_name.to_owned(),
+        seed: plan.finetune.seed,
+        accuracy_validation: figures.validation,
+        accuracy_test: accuracy,
+        loss: Some(loss).filter(|l| l.is_finite()),
+        bytes_total: figures.bytes_total,
+        bytes_online: figures.bytes_online,
+        relus: figures.relus,
+        parameters: figures.parameters,
+        budget: format!("{} {}", plan.budget, plan.objective),
+        notes: String::new(),
+    }))
+}
+
+/// What a search comes to besides the network.
+struct Found {
+    dropped: Option<(Vec<String>, usize)>,
+    seconds: f64,
+}
+
+/// The network to fine-tune, with less in it and nothing merged.
+fn search(
+    teacher: &Network,
+    data: &Data,
+    plan: &Plan,
+    limit: u64,
+    costs: &mut Costs,
+    place: &Place,
+    progress: &Progress,
+) -> Result<(Graph, Found), Error> {
+    let net = teacher.graph()?;
+    let mut network = teacher.clone();
+    match plan.strategy {
+        Strategy::Blocks | Strategy::Count => {
+            let (choice, narrow) = match plan.strategy {
+                Strategy::Blocks => (Choice::Bytes, plan.narrow),
+                _ => (Choice::Count, false),
+            };
+            let how = Without { narrow, end_activation: plan.end_activation };
+            let mut method = BlockSearch::new(&net, costs, limit, how, choice, plan.strength)?;
+            method.gate(&mut network);
+            let outcome = fit(&mut network, data, &plan.search, Some(teacher), &mut method, place, progress)?;
+            let names = method.blocks().iter().zip(method.dropped()).filter(|(_, dropped)| **dropped);
+            let names: Vec<String> = names.map(|(block, _)| block.name.clone()).collect();
+            let count = method.blocks().len();
+            let result = method.result(&network.graph()?)?;
+            Ok((result, Found { dropped: Some((names, count)), seconds: outcome.seconds }))
+        }
+        Strategy::SnlPixel | Strategy::SnlChannel => {
+            let by_channel = plan.strategy == Strategy::SnlChannel;
+            let mut method = PartSearch::new(&net, costs, limit, by_channel, plan.lambda)?;
+            method.gate(&mut network);
+            let outcome = fit(&mut network, data, &plan.search, Some(teacher), &mut method, place, progress)?;
+            let result = method.result(&network)?;
+            Ok((result, Found { dropped: None, seconds: outcome.seconds }))
+        }
+        Strategy::Channels => {
+            let pruned = channels::to_budget(&net, costs, limit, false)?;
+            Ok((pruned, Found { dropped: None, seconds: 0.0 }))
+        }
+        Strategy::ReluGreedy => {
+            let all = blocks(&net);
+            let harm = missed(&net, teacher, data)?;
+            let mut failed = None;
+            let how = Without::default();
+            let mut cost = |dropped: &[bool]| {
+                let bytes = without(&net, &all, dropped, how).and_then(|net| {
+                    let folded = fold_affine(&net)?;
+                    costs.of(&folded)
+                });
+                match bytes {
+                    Ok(bytes) => bytes.of(plan.objective),
+                    Err(e) => {
+                        failed = Some(e);
+                        u64::MAX
+                    }
+                }
+            };
+            let elements: Vec<usize> = all.iter().map(|block| block.elements).collect();
+            let chosen = select::greedy_relus(&harm, &elements, limit, &mut cost);
+            if let Some(e) = failed {
+                return Err(e.into());
+            }
+            let Some(chosen) = chosen else {
+                return Err(Error::Budget(format!(
+                    "the budget of {limit} bytes is not reached by removing activations; give a larger one, or merge too by --method blocks"
+                )));
+            };
+            let names = all.iter().zip(&chosen).filter(|(_, dropped)| **dropped).map(|(block, _)| block.name.clone());
+            let dropped = Some((names.collect(), all.len()));
+            Ok((without(&net, &all, &chosen, how)?, Found { dropped, seconds: 0.0 }))
+        }
+    }
+}
+
+/// By how much the loss on the validation data rises when a block is dropped, for each.
+fn missed(net: &Graph, network: &Network, data: &Data) -> Result<Vec<f64>, Error> {
+    let all = blocks(net);
+    let (loss, _) = evaluate(network, data, Part::Validation)?;
+    let mut harm = Vec::new();
+    for index in 0..all.len() {
+        let dropped: Vec<bool> = (0..all.len()).map(|other| other == index).collect();
+        let without = without(net, &all, &dropped, Without::default())?;
+        let (more, _) = evaluate(&Network::new(&without, network.device())?, data, Part::Validation)?;
+        harm.push(more - loss);
+    }
+    Ok(harm)
+}

@@ -1,0 +1,57 @@
+//! What people and programs read.
+
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::{CellAlignment, Table};
+use copriv_train::Error;
+use std::io::Write;
+
+/// A line on standard output; that nobody reads it any more is no error.
+pub fn line(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// An error on standard error, with what it comes from.
+pub fn error(e: &Error) {
+    let _ = writeln!(std::io::stderr(), "error: {e}");
+}
+
+/// A remark on standard error.
+pub fn remark(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Any value as JSON.
+pub fn json(value: &serde_json::Value) {
+    line(&serde_json::to_string_pretty(value).unwrap_or_else(|e| format!("{{\"error\":\"{e}\"}}")));
+}
+
+/// A table of which all columns but the first are numbers.
+pub fn table(header: &[&str], rows: &[Vec<String>]) {
+    let mut table = Table::new();
+    table.load_preset(UTF8_HORIZONTAL_ONLY);
+    table.set_header(header.to_vec());
+    rows.iter().for_each(|row| {
+        table.add_row(row.clone());
+    });
+    table.column_iter_mut().skip(1).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
+    line(&table.to_string());
+}
+
+/// Bytes with three digits and a unit.
+pub fn bytes(bytes: u64) -> String {
+    let value = bytes as f64;
+    let (scale, unit) = match value {
+        v if v < 1e3 => return format!("{bytes} B"),
+        v if v < 1e6 => (1e3, "kB"),
+        v if v < 1e9 => (1e6, "MB"),
+        _ => (1e9, "GB"),
+    };
+    let scaled = value / scale;
+    let digits = if scaled < 10.0 { 2 } else { usize::from(scaled < 100.0) };
+    format!("{scaled:.digits$} {unit}")
+}
+
+/// A part of 1 in percent.
+pub fn percent(part: f64) -> String {
+    format!("{:.2} %", part * 100.0)
+}

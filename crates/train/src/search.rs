@@ -1,0 +1,355 @@
+//! Searches: what training adds to find which activations go.
+
+use crate::blocks::{Block, Without, blocks, without};
+use crate::cost::{Costs, Objective};
+use crate::fit::{At, Flow, Method};
+use crate::network::{Gates, Network};
+use crate::{Error, select};
+use burn::tensor::{Tensor, TensorData};
+use copriv_ir::{Graph, NodeId};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+
+/// How the blocks that are dropped are chosen by their scores.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Choice {
+    /// The set of least harm within the budget, by its exact bytes; the loss has the bytes each block saves.
+    Bytes,
+    /// By score alone, one after the other, until the budget holds (DepthShrinker: Fu et al., ICML 2022).
+    Count,
+}
+
+/// The search for blocks to drop: a score for each, a hard choice by the scores in the forward pass, gradients straight through it
+/// for all scores. The budget falls from all bytes to what it is over the first part of the search.
+pub struct BlockSearch<'a> {
+    costs: &'a mut Costs,
+    outline: Graph,
+    blocks: Vec<Block>,
+    how: Without,
+    choice: Choice,
+    original: u64,
+    limit: u64,
+    /// Of the bytes in the loss: with 1, dropping blocks that save all bytes is worth a loss of 1.
+    strength: f64,
+    /// Bytes of sets of blocks.
+    known: HashMap<Vec<bool>, u64>,
+    dropped: Vec<bool>,
+    /// For each block, the part of the original bytes that dropping it saves with the others as they are.
+    savings: Vec<f64>,
+}
+
+/// Steps between two choices.
+const CHOOSE: u64 = 10;
+/// The part of the search during which the budget falls.
+const RAMP: f64 = 0.5;
+/// The part of the search after which the choice stays, so that the weights can settle.
+const SETTLE: f64 = 0.8;
+
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    dropped: Vec<bool>,
+    savings: Vec<f64>,
+}
+
+impl<'a> BlockSearch<'a> {
+    /// The search for blocks of `net` to drop so that at most `limit` bytes are left.
+    ///
+    /// # Errors
+    /// [`Error::Cost`]; [`Error::Budget`] where the network takes more without any block.
+    pub fn new(
+        net: &Graph,
+        costs: &'a mut Costs,
+        limit: u64,
+        how: Without,
+        choice: Choice,
+        strength: f64,
+    ) -> Result<Self, Error> {
+        let blocks = blocks(net);
+        let outline = net.outline();
+        let count = blocks.len();
+        let mut search = Self {
+            costs,
+            outline,
+            blocks,
+            how,
+            choice,
+            original: 0,
+            limit,
+            strength,
+            known: HashMap::new(),
+            dropped: vec![false; count],
+            savings: vec![0.0; count],
+        };
+        search.original = search.bytes(&vec![false; count])?;
+        let least = search.bytes(&vec![true; count])?;
+        if least > limit {
+            return Err(Error::Budget(format!(
+                "the budget is {limit} bytes, and {least} are left when all {count} blocks are dropped; give at least {least}B"
+            )));
+        }
+        Ok(search)
+    }
+
+    /// Puts gates over the blocks.
+    pub fn gate(&self, network: &mut Network) {
+        network.gate_blocks(self.blocks.clone(), self.how);
+    }
+
+    /// The bytes without `dropped` blocks.
+    fn bytes(&mut self, dropped: &[bool]) -> Result<u64, Error> {
+        if let Some(&bytes) = self.known.get(dropped) {
+            return Ok(bytes);
+        }
+        let net = without(&self.outline, &self.blocks, dropped, self.how)?;
+        let bytes = self.costs.structure(&net)?.of(self.costs.objective());
+        self.known.insert(dropped.to_vec(), bytes);
+        Ok(bytes)
+    }
+
+    /// The bytes of the network with all blocks.
+    pub fn original(&self) -> u64 {
+        self.original
+    }
+
+    /// What is dropped now.
+    pub fn dropped(&self) -> &[bool] {
+        &self.dropped
+    }
+
+    /// The blocks.
+    pub fn blocks(&self) -> &[Block] {
+        &self.blocks
+    }
+
+    /// `net`, a network of the structure that is searched, without what is dropped now.
+    ///
+    /// # Errors
+    /// [`Error::Cost`].
+    pub fn result(&self, net: &Graph) -> Result<Graph, Error> {
+        Ok(without(net, &self.blocks, &self.dropped, self.how)?)
+    }
+
+    /// Chooses by `scores` within `limit` bytes, and finds what each block saves then.
+    fn choose(&mut self, scores: &[f32], limit: u64) -> Result<(), Error> {
+        let harm: Vec<f64> = scores.iter().map(|&score| -f64::from(score)).collect();
+        let mut failed = None;
+        let choice = self.choice;
+        let mut cost = |dropped: &[bool]| {
+            self.bytes(dropped).unwrap_or_else(|e| {
+                failed = Some(e);
+                u64::MAX
+            })
+        };
+        let dropped = match choice {
+            Choice::Bytes => select::within(&harm, limit, &mut cost),
+            Choice::Count => select::by_count(&harm, limit, &mut cost),
+        };
+        let dropped = dropped.unwrap_or_else(|| vec![true; harm.len()]);
+        let savings = select::savings(&dropped, &mut cost);
+        if let Some(e) = failed {
+            return Err(e);
+        }
+        let original = self.original as f64;
+        self.savings = savings.into_iter().map(|saving| saving as f64 / original).collect();
+        self.dropped = dropped;
+        Ok(())
+    }
+}
+
+impl Method for BlockSearch<'_> {
+    fn before_step(&mut self, at: At, network: &mut Network) -> Result<(), Error> {
+        if at.step.is_multiple_of(CHOOSE) && at.part() <= SETTLE {
+            let fallen = (at.part() / RAMP).min(1.0);
+            let span = self.original.saturating_sub(self.limit) as f64;
+            let limit = (self.original as f64 - span * fallen).max(self.limit as f64) as u64;
+            let scores = network.scores()?;
+            self.choose(&scores, limit)?;
+        }
+        network.drop_blocks(&self.dropped);
+        Ok(())
+    }
+
+    /// −strength · Σ saving · score: what saves bytes is dropped rather, whether it is dropped now or not.
+    fn penalty(&self, network: &Network, leaves: &[Tensor<1>]) -> Option<Tensor<1>> {
+        if self.choice == Choice::Count || self.strength == 0.0 {
+            return None;
+        }
+        Some(communication(&self.savings, self.strength, network.scores_of(leaves)?))
+    }
+
+    fn after_epoch(&mut self, _: u64, _: &mut Network) -> Result<Flow, Error> {
+        Ok(Flow::Continue)
+    }
+
+    fn state(&self) -> serde_json::Value {
+        let kept = Kept { dropped: self.dropped.clone(), savings: self.savings.clone() };
+        serde_json::to_value(kept).unwrap_or_default()
+    }
+
+    fn restore(&mut self, state: &serde_json::Value) -> Result<(), Error> {
+        let damaged = |why: String| Error::Mismatch(format!("the checkpoint is not of this search: {why}"));
+        let kept: Kept = serde_json::from_value(state.clone()).map_err(|e| damaged(e.to_string()))?;
+        if kept.dropped.len() != self.blocks.len() || kept.savings.len() != self.blocks.len() {
+            return Err(damaged("it has other blocks".to_owned()));
+        }
+        self.dropped = kept.dropped;
+        self.savings = kept.savings;
+        Ok(())
+    }
+
+    fn status(&self) -> String {
+        let dropped = self.dropped.iter().filter(|&&d| d).count();
+        let bytes = self.known.get(&self.dropped).map_or(String::new(), |&bytes| {
+            format!(" ({:.1} % of the bytes)", bytes as f64 / self.original as f64 * 100.0)
+        });
+        format!("{dropped}/{} blocks dropped{bytes}", self.blocks.len())
+    }
+}
+
+/// The communication term of the loss: its gradient raises the scores of blocks whose removal saves bytes.
+pub fn communication(savings: &[f64], strength: f64, scores: Tensor<1>) -> Tensor<1> {
+    let weights: Vec<f32> = savings.iter().map(|saving| (-strength * saving) as f32).collect();
+    let weights = Tensor::<1>::from_data(TensorData::new(weights, [savings.len()]), &scores.device());
+    (scores * weights).sum()
+}
+
+/// Selective network linearisation (Cho et al., ICML 2022): an alpha for each element or channel of each activation, an L1 penalty
+/// that grows while their count does not fall, until the budget holds.
+pub struct PartSearch<'a> {
+    costs: &'a mut Costs,
+    net: Graph,
+    by_channel: bool,
+    limit: u64,
+    lambda: f64,
+    /// Alphas above the threshold when last counted.
+    count: usize,
+}
+
+/// Alphas above it are kept.
+const THRESHOLD: f32 = 0.01;
+/// The factor of lambda where the count has not fallen as planned.
+const GROWTH: f64 = 1.1;
+/// Steps between two counts.
+const COUNT: u64 = 10;
+
+impl<'a> PartSearch<'a> {
+    /// The search in `net` for at most `limit` bytes.
+    ///
+    /// # Errors
+    /// [`Error::Cost`]; [`Error::Budget`] where the network without activations takes more.
+    pub fn new(net: &Graph, costs: &'a mut Costs, limit: u64, by_channel: bool, lambda: f64) -> Result<Self, Error> {
+        let mut search = Self { costs, net: net.clone(), by_channel, limit, lambda, count: usize::MAX };
+        let nothing: Vec<(NodeId, Vec<bool>)> =
+            activations(net).into_iter().map(|id| (id, vec![false; net.nodes[id.0].shape.len()])).collect();
+        let least = search.bytes(&nothing)?;
+        if least > limit {
+            return Err(Error::Budget(format!(
+                "the budget is {limit} bytes, and {least} are left when no element has an activation; give at least {least}B, or remove blocks by --method blocks"
+            )));
+        }
+        Ok(search)
+    }
+
+    /// Puts gates over the activations.
+    pub fn gate(&self, network: &mut Network) {
+        network.gate_parts(&activations(&self.net), self.by_channel);
+    }
+
+    fn bytes(&mut self, keep: &[(NodeId, Vec<bool>)]) -> Result<u64, Error> {
+        let net = masked(&self.net, keep)?;
+        Ok(self.costs.of(&net)?.of(self.costs.objective()))
+    }
+
+    /// The alphas' masks with those above `threshold` kept, one for each element.
+    fn masks(&self, alphas: &[(NodeId, Vec<f32>)], threshold: f32) -> Vec<(NodeId, Vec<bool>)> {
+        let mask = |(id, alphas): &(NodeId, Vec<f32>)| {
+            let shape = self.net.nodes[id.0].shape;
+            let each = shape.len() / alphas.len();
+            (*id, alphas.iter().flat_map(|&alpha| std::iter::repeat_n(alpha > threshold, each)).collect())
+        };
+        alphas.iter().map(mask).collect()
+    }
+
+    /// The network with what the alphas keep: those above the threshold, or the largest of them that the budget allows.
+    ///
+    /// # Errors
+    /// [`Error::Cost`].
+    pub fn result(&mut self, network: &Network) -> Result<Graph, Error> {
+        let alphas = network.alphas()?;
+        let mut sorted: Vec<f32> = alphas.iter().flat_map(|(_, alphas)| alphas.iter().copied()).collect();
+        sorted.sort_by(f32::total_cmp);
+        // The least threshold that fits: bytes fall as it rises, nearly always.
+        let fits = |search: &mut Self, threshold: f32| -> Result<bool, Error> {
+            let masks = search.masks(&alphas, threshold);
+            Ok(search.bytes(&masks)? <= search.limit)
+        };
+        let first = sorted.partition_point(|&alpha| alpha <= THRESHOLD);
+        let (mut low, mut high) = (first, sorted.len());
+        let at = |index: usize| if index == 0 { f32::NEG_INFINITY } else { sorted[index - 1].max(THRESHOLD) };
+        while low < high {
+            let middle = (low + high) / 2;
+            if fits(self, at(middle))? { high = middle } else { low = middle + 1 }
+        }
+        let masks = self.masks(&alphas, at(low));
+        masked(&network.graph()?, &masks)
+    }
+}
+
+impl Method for PartSearch<'_> {
+    fn before_step(&mut self, at: At, network: &mut Network) -> Result<(), Error> {
+        if at.step.is_multiple_of(COUNT) && at.step > 0 {
+            let count = network.alphas()?.iter().flat_map(|(_, a)| a).filter(|&&a| a > THRESHOLD).count();
+            if count >= self.count {
+                self.lambda *= GROWTH;
+            }
+            self.count = count;
+        }
+        Ok(())
+    }
+
+    fn penalty(&self, network: &Network, leaves: &[Tensor<1>]) -> Option<Tensor<1>> {
+        let sums = network.alphas_of(leaves).map(|alphas| alphas.abs().sum());
+        Some(sums.reduce(|a, b| a + b)?.mul_scalar(self.lambda as f32))
+    }
+
+    fn after_epoch(&mut self, _: u64, network: &mut Network) -> Result<Flow, Error> {
+        let masks = self.masks(&network.alphas()?, THRESHOLD);
+        Ok(if self.bytes(&masks)? <= self.limit { Flow::Stop } else { Flow::Continue })
+    }
+
+    fn state(&self) -> serde_json::Value {
+        serde_json::json!({ "lambda": self.lambda, "count": self.count as u64 })
+    }
+
+    fn restore(&mut self, state: &serde_json::Value) -> Result<(), Error> {
+        let get = |key: &str| state.get(key).cloned().unwrap_or_default();
+        match (get("lambda").as_f64(), get("count").as_u64()) {
+            (Some(lambda), Some(count)) => {
+                self.lambda = lambda;
+                self.count = usize::try_from(count).unwrap_or(usize::MAX);
+                Ok(())
+            }
+            _ => Err(Error::Mismatch("the checkpoint is not of this search".to_owned())),
+        }
+    }
+
+    fn status(&self) -> String {
+        if self.count == usize::MAX { String::new() } else { format!("{} alphas left", self.count) }
+    }
+}
+
+/// All activations of a network.
+pub fn activations(net: &Graph) -> Vec<NodeId> {
+    use copriv_ir::Op;
+    let is = |op: &Op| matches!(op, Op::Relu | Op::Clip { .. });
+    net.nodes.iter().enumerate().filter(|(_, node)| is(&node.op)).map(|(index, _)| NodeId(index)).collect()
+}
+
+/// Bytes that an objective looks at: for texts.
+pub fn objective_name(objective: Objective) -> &'static str {
+    match objective {
+        Objective::Total => "total",
+        Objective::Online => "online",
+    }
+}
