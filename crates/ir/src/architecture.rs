@@ -38,7 +38,7 @@ pub struct Layer {
 }
 
 /// What a layer computes, mod 2^l.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum LayerOp {
     /// The client's input.

@@ -208,6 +208,26 @@ impl Graph {
         Ok(())
     }
 
+    /// The graph without its weights: the lists of convs, linear layers and batch norms are empty. It is not valid; it is what
+    /// [`merge_outline`](crate::merge_outline) and [`lower_outline`](crate::lower_outline) take, who look at shapes alone and are
+    /// the faster for it.
+    #[must_use]
+    pub fn outline(&self) -> Self {
+        let nodes = self.nodes.iter().map(|node| {
+            let none = Vec::new;
+            let op = match &node.op {
+                &Op::Conv { window, groups, out_channels, .. } => {
+                    Op::Conv { window, groups, out_channels, weight: none(), bias: none() }
+                }
+                &Op::Linear { outputs, .. } => Op::Linear { outputs, weight: none(), bias: none() },
+                Op::BatchNorm { .. } => Op::BatchNorm { scale: none(), shift: none() },
+                op => op.clone(),
+            };
+            Node { name: node.name.clone(), op, inputs: node.inputs.clone(), shape: node.shape }
+        });
+        Self { name: self.name.clone(), nodes: nodes.collect() }
+    }
+
     /// Without the nodes that the last, the output, does not need.
     pub(crate) fn pruned(self) -> Self {
         let Self { name, nodes } = self;

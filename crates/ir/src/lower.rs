@@ -1,7 +1,7 @@
 use crate::weights::signed_bits;
 use crate::{
     Architecture, ConvGeometry, Error, Fault, Graph, Layer, LayerOp, LayerWeights, Lowered, Node, Op, Shape,
-    Weights, Window, fold_affine,
+    Weights, Window, fold_affine, passes::fold,
 };
 use copriv_ring::{FixedPoint, Width};
 
@@ -39,22 +39,46 @@ const INTEGER_BITS: u32 = 4;
 /// [`Error`] when the graph is not valid, the fraction bits leave no room in the width, or a weight, bias or
 /// bound does not fit the width at its scale.
 pub fn lower(graph: &Graph, options: LowerOptions) -> Result<Lowered, Error> {
+    options.check()?;
+    let lowered = lower_folded(fold_affine(graph)?, options, None)?;
+    lowered.validate()?;
+    Ok(lowered)
+}
+
+/// The public half of what [`lower`] makes of a graph whose weights all need `weight_bits` bits; those that it has, if any
+/// ([`Graph::outline`]), are not looked at.
+///
+/// # Errors
+/// As [`lower`], but for weights.
+pub fn lower_outline(graph: &Graph, options: LowerOptions, weight_bits: u32) -> Result<Architecture, Error> {
+    options.check()?;
+    let lowered = lower_folded(fold(graph), options, Some(weight_bits))?;
+    lowered.architecture.validate()?;
+    Ok(lowered.architecture)
+}
+
+impl LowerOptions {
+    fn check(self) -> Result<(), Error> {
+        let Self { width, frac_bits } = self;
+        let least = frac_bits.saturating_mul(2).saturating_add(INTEGER_BITS);
+        if frac_bits == 0 {
+            return Err(Error::Network(Fault::Zero("number of fraction bits")));
+        }
+        if least > width.bits() {
+            return Err(Error::Network(Fault::Headroom { width: width.bits(), frac_bits, least }));
+        }
+        Ok(())
+    }
+}
+
+fn lower_folded(graph: Graph, options: LowerOptions, weight_bits: Option<u32>) -> Result<Lowered, Error> {
     let LowerOptions { width, frac_bits } = options;
-    let least = frac_bits.saturating_mul(2).saturating_add(INTEGER_BITS);
-    if frac_bits == 0 {
-        return Err(Error::Network(Fault::Zero("number of fraction bits")));
-    }
-    if least > width.bits() {
-        return Err(Error::Network(Fault::Headroom { width: width.bits(), frac_bits, least }));
-    }
-    let graph = fold_affine(graph)?;
     let architecture = Architecture { name: graph.name, width, frac_bits, layers: Vec::new() };
     let lowered = Lowered { architecture, weights: Weights { layers: Vec::new() } };
-    let mut lowering = Lowering { lowered, value_of: Vec::new() };
+    let mut lowering = Lowering { lowered, value_of: Vec::new(), weight_bits };
     for node in &graph.nodes {
         lowering.node(node).map_err(|fault| fault.at(&node.name))?;
     }
-    lowering.lowered.validate()?;
     Ok(lowering.lowered)
 }
 
@@ -62,6 +86,8 @@ struct Lowering {
     lowered: Lowered,
     /// The layer that holds the value of each node so far.
     value_of: Vec<usize>,
+    /// Of weights that are missing.
+    weight_bits: Option<u32>,
 }
 
 impl Lowering {
@@ -132,6 +158,9 @@ impl Lowering {
 
     /// Weights at scale f, biases at scale 2f, and the bits that the weights need.
     fn weights(&self, weight: &[f32], bias: &[f32]) -> Result<(LayerWeights, u32), Fault> {
+        if let Some(bits) = self.weight_bits {
+            return Ok((LayerWeights { matrix: Vec::new(), bias: Vec::new() }, bits));
+        }
         let frac_bits = self.lowered.architecture.frac_bits;
         let matrix = self.encode("weight", weight, frac_bits)?;
         let bias = self.encode("bias", bias, 2 * frac_bits)?;

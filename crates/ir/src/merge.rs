@@ -1,3 +1,4 @@
+use crate::passes::fold;
 use crate::{Error, Graph, Node, NodeId, Op, Shape, Window, fold_affine};
 
 /// The longest chain of layers that is merged: far longer than networks have.
@@ -33,13 +34,26 @@ const MAX_MERGED: usize = 1 << 26;
 /// # Errors
 /// [`Error`] when the graph is not valid, or a weight becomes too large for an `f32`.
 pub fn merge_linear(graph: &Graph, cost: &mut dyn FnMut(&Graph) -> u64) -> Result<Graph, Error> {
-    let mut net = fold_affine(graph)?;
+    let net = merge_folded(fold_affine(graph)?, cost)?;
+    net.validate()?;
+    Ok(net)
+}
+
+/// [`merge_linear`] without weights, with a `cost` that looks at shapes alone: what it is asked of and what comes out are outlines
+/// ([`Graph::outline`]).
+///
+/// # Errors
+/// None of a valid graph's outline.
+pub fn merge_outline(graph: &Graph, cost: &mut dyn FnMut(&Graph) -> u64) -> Result<Graph, Error> {
+    merge_folded(fold(&graph.outline()), cost)
+}
+
+fn merge_folded(mut net: Graph, cost: &mut dyn FnMut(&Graph) -> u64) -> Result<Graph, Error> {
     loop {
         let before = net.nodes.len();
         net = merge_chains(net, cost)?;
         net = merge_sums(net, cost)?;
         if net.nodes.len() == before {
-            net.validate()?;
             return Ok(net);
         }
     }
@@ -161,12 +175,22 @@ fn is_linear(op: &Op) -> bool {
     matches!(op, Op::Conv { .. } | Op::Linear { .. })
 }
 
+/// Whether the weights are missing: there is always one.
+fn is_outline(op: &Op) -> bool {
+    matches!(op, Op::Conv { weight, .. } | Op::Linear { weight, .. } if weight.is_empty())
+}
+
 /// A network of one layer.
 fn alone(input: Shape, op: Op, output: Shape) -> Result<Graph, Error> {
     let node = |name: &str, op, inputs, shape| Node { name: name.into(), op, inputs, shape };
     let nodes = vec![node("input", Op::Input, vec![], input), node("layer", op, vec![NodeId(0)], output)];
-    let net = Graph { name: "layer".into(), nodes };
-    net.validate()?;
+    checked(Graph { name: "layer".into(), nodes })
+}
+
+fn checked(net: Graph) -> Result<Graph, Error> {
+    if !net.nodes.iter().any(|node| is_outline(&node.op)) {
+        net.validate()?;
+    }
     Ok(net)
 }
 
@@ -182,15 +206,16 @@ fn sum(input: Shape, terms: [Option<&Op>; 2], output: Shape) -> Result<Graph, Er
         }
     });
     nodes.push(node("sum", Op::Add, operands.to_vec(), output));
-    let net = Graph { name: "sum".into(), nodes };
-    net.validate()?;
-    Ok(net)
+    checked(Graph { name: "sum".into(), nodes })
 }
 
 /// One conv or linear layer in place of two in a row, on an input of shape `x`, with `mid` between and the output `y`; `None` where
 /// it would not be the same everywhere.
 fn compose(x: Shape, first: &Op, mid: Shape, second: &Op, y: Shape) -> Option<Op> {
     match (first, second) {
+        (Op::Linear { .. }, &Op::Linear { outputs, .. }) if is_outline(first) || is_outline(second) => {
+            Some(Op::Linear { outputs, weight: Vec::new(), bias: Vec::new() })
+        }
         (
             Op::Linear { outputs: inner, weight: a, bias: a_bias },
             Op::Linear { outputs, weight: b, bias: b_bias },
@@ -224,7 +249,7 @@ fn compose(x: Shape, first: &Op, mid: Shape, second: &Op, y: Shape) -> Option<Op
             )?;
             let groups = if a.groups == b.groups { a.groups } else { 1 };
             let weight = composed_weight(x, &a, mid, &b, y, &window, groups)?;
-            let bias = composed_bias(&a, mid, &b, y);
+            let bias = if weight.is_empty() { Vec::new() } else { composed_bias(&a, mid, &b, y) };
             Some(Op::Conv { window, groups, out_channels: y.channels, weight, bias })
         }
         _ => None,
@@ -282,6 +307,9 @@ fn composed_weight(
     let per_group = [x.channels / a.groups, mid.channels / b.groups, x.channels / groups];
     let len =
         y.channels.checked_mul(per_group[2])?.checked_mul(window.area()).filter(|&len| len <= MAX_MERGED)?;
+    if a.weight.is_empty() || b.weight.is_empty() {
+        return Some(Vec::new());
+    }
     let (a_taps, b_taps) = (a.window.area(), b.window.area());
     let mut all = vec![0f64; len];
     for (o, out) in all.chunks_mut(len / y.channels).enumerate() {
@@ -356,7 +384,14 @@ fn parallel(x: Shape, terms: [Option<&Op>; 2], y: Shape) -> Option<Op> {
         weight: vec![1.0; x.channels],
         bias: vec![0.0; x.channels],
     };
+    let outline = terms.iter().flatten().any(|op| is_outline(op));
     match terms {
+        [Some(&Op::Linear { outputs, .. }), None | Some(Op::Linear { .. })]
+        | [None, Some(&Op::Linear { outputs, .. })]
+            if outline =>
+        {
+            Some(Op::Linear { outputs, weight: Vec::new(), bias: Vec::new() })
+        }
         [Some(Op::Linear { outputs, weight, bias }), other]
         | [other, Some(Op::Linear { outputs, weight, bias })] => {
             let (mut weight, mut bias) = (weight.clone(), bias.clone());
@@ -389,7 +424,12 @@ fn parallel(x: Shape, terms: [Option<&Op>; 2], y: Shape) -> Option<Op> {
             let groups = if a.groups == b.groups { a.groups } else { narrower(&both) };
             let per_group = x.channels / groups;
             let len = y.channels.checked_mul(per_group)?.checked_mul(window.area());
-            let mut weight = vec![0f32; len.filter(|&len| len <= MAX_MERGED)?];
+            let len = len.filter(|&len| len <= MAX_MERGED)?;
+            if outline {
+                let (weight, bias) = (Vec::new(), Vec::new());
+                return Some(Op::Conv { window, groups, out_channels: y.channels, weight, bias });
+            }
+            let mut weight = vec![0f32; len];
             for conv in both {
                 let (own, taps) = (x.channels / conv.groups, conv.window.area());
                 for (row, kernel) in conv.weight.chunks(taps).enumerate() {

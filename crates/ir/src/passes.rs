@@ -18,13 +18,20 @@ use crate::{Error, Graph, Node, NodeId, Op, Window};
 /// [`Error`] when the graph is not valid, or a folded weight is too large for an `f32`.
 pub fn fold_affine(graph: &Graph) -> Result<Graph, Error> {
     graph.validate()?;
+    let folded = fold(graph);
+    folded.validate()?;
+    Ok(folded)
+}
+
+/// [`fold_affine`] of a graph that is valid but for its weights, which may be missing.
+pub(crate) fn fold(graph: &Graph) -> Graph {
     let readers = graph.readers();
     let mut folded = Graph { name: graph.name.clone(), nodes: Vec::with_capacity(graph.nodes.len()) };
     // Where the value of each old node is found.
     let mut new_id: Vec<NodeId> = Vec::with_capacity(graph.nodes.len());
     for node in &graph.nodes {
         let inputs: Vec<NodeId> = node.inputs.iter().map(|input| new_id[input.0]).collect();
-        let affine = affine(&node.op);
+        let affine = affine(&node.op, node.inputs.first().map_or(0, |id| graph.nodes[id.0].shape.channels));
         if let Some((scale, shift)) = affine
             && readers[node.inputs[0].0] == 1
             && fold_into(&mut folded.nodes[inputs[0].0].op, scale, shift)
@@ -34,7 +41,7 @@ pub fn fold_affine(graph: &Graph) -> Result<Graph, Error> {
         }
         let op = match (&node.op, affine) {
             (Op::BatchNorm { .. }, Some((scale, shift))) => {
-                let (window, channels) = (Window::square(1, 1, 0), scale.len());
+                let (window, channels) = (Window::square(1, 1, 0), node.shape.channels);
                 let (weight, bias) = (scale.to_vec(), shift.to_vec());
                 Op::Conv { window, groups: channels, out_channels: channels, weight, bias }
             }
@@ -43,16 +50,15 @@ pub fn fold_affine(graph: &Graph) -> Result<Graph, Error> {
         new_id.push(NodeId(folded.nodes.len()));
         folded.nodes.push(Node { name: node.name.clone(), op, inputs, shape: node.shape });
     }
-    folded.validate()?;
-    Ok(folded)
+    folded
 }
 
-/// The factor of each channel and what is added to it or to its elements, where that is all that `op` does.
-fn affine(op: &Op) -> Option<(&[f32], &[f32])> {
+/// The factor of each channel and what is added to it or to its elements, where that is all that `op` does with so many channels.
+fn affine(op: &Op, channels: usize) -> Option<(&[f32], &[f32])> {
     match op {
         Op::BatchNorm { scale, shift } => Some((scale, shift)),
         Op::Conv { window, groups, out_channels, weight, bias }
-            if *window == Window::square(1, 1, 0) && groups == out_channels && weight.len() == *groups =>
+            if *window == Window::square(1, 1, 0) && [*groups, *out_channels] == [channels; 2] =>
         {
             Some((weight, bias))
         }
@@ -63,6 +69,9 @@ fn affine(op: &Op) -> Option<(&[f32], &[f32])> {
 /// Scales and shifts the output channels of a conv or linear layer; false for any other node.
 fn fold_into(op: &mut Op, scale: &[f32], shift: &[f32]) -> bool {
     let (Op::Conv { weight, bias, .. } | Op::Linear { weight, bias, .. }) = op else { return false };
+    if scale.is_empty() {
+        return true; // the weights are missing
+    }
     let row = weight.len() / scale.len();
     for (row, &scale) in weight.chunks_mut(row).zip(scale) {
         row.iter_mut().for_each(|w| *w *= scale);
