@@ -1,5 +1,6 @@
 use crate::drawing::OtState;
 use crate::offer::{Answered, Asked, kept_cost};
+use crate::planner::Memo;
 use crate::program::{Program, Step};
 use crate::{Error, LayerReport, Offer, Ot, Report, Settings, Suite, Truncation};
 use copriv_channel::{Cost, Traffic};
@@ -157,9 +158,17 @@ impl Plan {
     /// # Errors
     /// When the architecture is not valid, or the settings do not fit it.
     pub fn new(architecture: &Architecture, settings: &Settings) -> Result<Self, Error> {
+        Self::with(architecture, settings, &mut Memo::default())
+    }
+
+    pub(crate) fn with(
+        architecture: &Architecture,
+        settings: &Settings,
+        memo: &mut Memo,
+    ) -> Result<Self, Error> {
         architecture.validate()?;
         settings.validate(architecture.width)?;
-        let program = Program::new(architecture, settings);
+        let program = Program::with(architecture, settings, memo);
         Self::of(
             &program,
             Situation { store: None, fresh: true, ready: false, ots: None, refusals: 0, job: Job::Inference },

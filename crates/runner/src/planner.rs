@@ -4,7 +4,8 @@
 //! protocol can be asked for without running it: [`producers`] lists the ways of a linear layer, the other protocols have
 //! their costs beside them (`copriv_nonlinear`).
 
-use crate::{Error, Settings, Suite, drawing};
+use crate::program::{Nonlinear, Program};
+use crate::{Error, Plan, Settings, Suite, drawing};
 use copriv_channel::Cost;
 use copriv_ir::{Architecture, ConvGeometry, Layer, LayerOp, Lowered, Shape, Simplify, Window};
 use copriv_linear::candidates::{TileSizes, candidates, headrooms};
@@ -27,7 +28,8 @@ const MAX_DIGIT: u32 = 8;
 /// # Errors
 /// When the network is not valid.
 pub fn prepare(lowered: &Lowered, settings: &Settings) -> Result<Lowered, Error> {
-    let mut headroom = Headroom::new(lowered.architecture.width, settings);
+    let mut memo = Memo::default();
+    let mut headroom = Headroom::new(lowered.architecture.width, settings, &mut memo);
     match simplification(settings) {
         Some(options) => {
             Ok(copriv_ir::simplify(lowered, &options, &mut |layer, input| headroom.of(layer, input))?)
@@ -41,7 +43,15 @@ pub fn prepare(lowered: &Lowered, settings: &Settings) -> Result<Lowered, Error>
 /// # Errors
 /// When the architecture is not valid.
 pub fn prepare_architecture(architecture: &Architecture, settings: &Settings) -> Result<Architecture, Error> {
-    let mut headroom = Headroom::new(architecture.width, settings);
+    prepare_with(architecture, settings, &mut Memo::default())
+}
+
+fn prepare_with(
+    architecture: &Architecture,
+    settings: &Settings,
+    memo: &mut Memo,
+) -> Result<Architecture, Error> {
+    let mut headroom = Headroom::new(architecture.width, settings, memo);
     match simplification(settings) {
         Some(options) => {
             Ok(copriv_ir::simplify_architecture(architecture, &options, &mut |layer, input| {
@@ -50,6 +60,64 @@ pub fn prepare_architecture(architecture: &Architecture, settings: &Settings) ->
         }
         None => Ok(architecture.clone()),
     }
+}
+
+/// Plans many networks under the same settings, and remembers the choices it has made: networks that share layers with those
+/// before are planned much faster.
+pub struct Planner {
+    settings: Settings,
+    memo: Memo,
+}
+
+impl Planner {
+    /// Remembers nothing yet.
+    pub fn new(settings: Settings) -> Self {
+        Self { settings, memo: Memo::default() }
+    }
+
+    /// [`prepare_architecture`], and [`Plan::new`] of it.
+    ///
+    /// # Errors
+    /// Theirs.
+    pub fn plan(&mut self, architecture: &Architecture) -> Result<Plan, Error> {
+        let prepared = prepare_with(architecture, &self.settings, &mut self.memo)?;
+        Plan::with(&prepared, &self.settings, &mut self.memo)
+    }
+
+    /// What the layers of `architecture` put on the wire as part of a large network: bytes before the input is there and with it.
+    /// OTs that are drawn cost what they do in the long run; set-up and reveal are left out.
+    ///
+    /// # Errors
+    /// As [`plan`](Self::plan).
+    pub fn layers(&mut self, architecture: &Architecture) -> Result<[u64; 2], Error> {
+        let Self { settings, memo } = self;
+        let prepared = prepare_with(architecture, settings, memo)?;
+        settings.validate(prepared.width)?;
+        let rcot = if settings.stores_ots() { drawing::price(settings) } else { 0 };
+        let program = Program::with(&prepared, settings, memo);
+        let steps = program.steps.iter().filter(|step| step.index().is_some());
+        let mut sum = [0, 0];
+        for step in steps {
+            let online = step.online;
+            let drawn = match step.producer() {
+                None => online.rcots_from(Role::P0) + online.rcots_from(Role::P1),
+                Some(_) => 0,
+            };
+            sum[0] += step.preprocessing.bytes() + ((drawn * rcot) >> 16);
+            sum[1] += online.bytes();
+        }
+        Ok(sum)
+    }
+}
+
+/// What was found before, under the same settings.
+#[derive(Default)]
+pub(crate) struct Memo {
+    headrooms: HashMap<(ConvGeometry, [usize; 2], Width), u32>,
+    /// With whether tilings were searched.
+    producers: HashMap<(LinearLayer, u32, bool), Arc<dyn Producer>>,
+    /// The online cost and the digits.
+    nonlinear: HashMap<Nonlinear, (Cost, u32)>,
 }
 
 fn simplification(settings: &Settings) -> Option<Simplify> {
@@ -65,12 +133,13 @@ fn simplification(settings: &Settings) -> Option<Simplify> {
 struct Headroom<'a> {
     width: Width,
     settings: &'a Settings,
+    memo: &'a mut Memo,
     known: HashMap<(ConvGeometry, [usize; 2]), u32>,
 }
 
 impl<'a> Headroom<'a> {
-    fn new(width: Width, settings: &'a Settings) -> Self {
-        Self { width, settings, known: HashMap::new() }
+    fn new(width: Width, settings: &'a Settings, memo: &'a mut Memo) -> Self {
+        Self { width, settings, memo, known: HashMap::new() }
     }
 
     fn of(&mut self, layer: &Layer, input: Shape) -> u32 {
@@ -81,7 +150,9 @@ impl<'a> Headroom<'a> {
         if !more && !self.known.contains_key(&key) {
             return 0;
         }
-        *self.known.entry(key).or_insert_with(|| cheapest_headroom(&key.0, input, width, settings))
+        let memo = self.memo.headrooms.entry((key.0, key.1, width));
+        let found = *memo.or_insert_with(|| cheapest_headroom(&key.0, input, width, settings));
+        *self.known.entry(key).or_insert(found)
     }
 }
 
@@ -147,7 +218,7 @@ const MAX_SEARCHES: usize = 128;
 /// println!("{} bytes online with digits of {digit_bits} bits", online.bytes());
 /// ```
 pub fn digits(settings: &Settings, online: impl Fn(&Params) -> Cost) -> (Cost, u32) {
-    Choices::new(settings).digits(online)
+    Choices::new(settings, &mut Memo::default()).digits(online)
 }
 
 /// What was chosen for the linear layers so far.
@@ -155,14 +226,15 @@ pub(crate) struct Choices<'a> {
     pub(crate) settings: &'a Settings,
     /// What an OT that is drawn before costs.
     rcot: u64,
+    memo: &'a mut Memo,
     known: HashMap<(LinearLayer, u32), Arc<dyn Producer>>,
     searches: usize,
 }
 
 impl<'a> Choices<'a> {
-    pub(crate) fn new(settings: &'a Settings) -> Self {
+    pub(crate) fn new(settings: &'a Settings, memo: &'a mut Memo) -> Self {
         let rcot = if settings.stores_ots() { drawing::price(settings) } else { 0 };
-        Self { settings, rcot, known: HashMap::new(), searches: 0 }
+        Self { settings, rcot, memo, known: HashMap::new(), searches: 0 }
     }
 
     /// [`digits`].
@@ -177,13 +249,25 @@ impl<'a> Choices<'a> {
         cheapest.unwrap_or((Cost::ZERO, params.digit_bits))
     }
 
+    pub(crate) fn remembered(&self, layer: &Nonlinear) -> Option<(Cost, u32)> {
+        self.memo.nonlinear.get(layer).copied()
+    }
+
+    pub(crate) fn remember(&mut self, layer: Nonlinear, found: (Cost, u32)) {
+        self.memo.nonlinear.insert(layer, found);
+    }
+
     /// The cheapest of [`producers`]; the first of them where several cost the same.
     pub(crate) fn producer(&mut self, layer: &LinearLayer, weight_bits: u32) -> Arc<dyn Producer> {
-        let Self { settings, known, searches, .. } = self;
+        let Self { settings, memo, known, searches, .. } = self;
         let choose = || {
-            let sizes = if *searches < MAX_SEARCHES { tile_sizes(settings) } else { &[] };
+            let search = *searches < MAX_SEARCHES;
             *searches += usize::from(layer.conv.kernel != (1, 1));
-            cheapest(layer, ways(layer, weight_bits, settings, sizes), settings)
+            let found = memo.producers.entry((*layer, weight_bits, search)).or_insert_with(|| {
+                let sizes = if search { tile_sizes(settings) } else { &[] };
+                cheapest(layer, ways(layer, weight_bits, settings, sizes), settings)
+            });
+            found.clone()
         };
         known.entry((*layer, weight_bits)).or_insert_with(choose).clone()
     }

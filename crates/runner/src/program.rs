@@ -1,7 +1,7 @@
 //! The steps of an inference: for each layer what runs and, beside it, what it costs.
 
 use crate::drawing::OtSource;
-use crate::planner::{Choices, conv2d};
+use crate::planner::{Choices, Memo, conv2d};
 use crate::{Error, Output, Reveal, Settings, Suite, Truncation};
 use copriv_channel::Cost;
 use copriv_ir::{Architecture, Layer, LayerOp, LayerWeights, Shape, Window};
@@ -41,6 +41,17 @@ pub(crate) struct Step {
     pub(crate) preprocessing: Cost,
     /// With the input.
     pub(crate) online: Cost,
+}
+
+/// What the cost of a layer that is not linear depends on, under given settings.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Nonlinear {
+    op: LayerOp,
+    /// Of the first operand and of the result.
+    shapes: [Shape; 2],
+    width: Width,
+    /// Whether what it reads is known to be.
+    nonnegative: bool,
 }
 
 /// How a step truncates.
@@ -96,11 +107,16 @@ impl LayerSecrets {
 impl Program {
     /// Chooses how each layer of a valid, prepared architecture runs.
     pub(crate) fn new(architecture: &Architecture, settings: &Settings) -> Self {
+        Self::with(architecture, settings, &mut Memo::default())
+    }
+
+    /// [`new`](Self::new), with the choices that were made before under these settings.
+    pub(crate) fn with(architecture: &Architecture, settings: &Settings, memo: &mut Memo) -> Self {
         let mut whats: Vec<What> = (0..architecture.layers.len()).map(What::Layer).collect();
         whats.extend((settings.reveal == Reveal::Label).then_some(What::Argmax));
         whats.push(What::Reveal(settings.reveal));
         let nonnegative = architecture.nonnegative();
-        let mut choices = Choices::new(settings);
+        let mut choices = Choices::new(settings, memo);
         let steps = whats.into_iter();
         let steps: Vec<Step> =
             steps.map(|what| Step::choose(what, architecture, &nonnegative, &mut choices)).collect();
@@ -257,10 +273,25 @@ impl Step {
                 return step;
             }
         }
-        let windows = step.windows(architecture);
-        (step.online, step.digit_bits) =
-            choices.digits(|params| step.nonlinear(architecture, params, &windows));
+        let key = step.key(architecture);
+        (step.online, step.digit_bits) = key.and_then(|key| choices.remembered(&key)).unwrap_or_else(|| {
+            let windows = step.windows(architecture);
+            let found = choices.digits(|params| step.nonlinear(architecture, params, &windows));
+            if let Some(key) = key {
+                choices.remember(key, found);
+            }
+            found
+        });
         step
+    }
+
+    /// All that the cost of a layer depends on that is not linear.
+    fn key(&self, architecture: &Architecture) -> Option<Nonlinear> {
+        let layer = self.layer(architecture)?;
+        let input = layer.inputs.first().map_or(layer.shape, |&input| architecture.layers[input].shape);
+        let nonnegative = self.sign == Sign::NonNegative;
+        let (width, shapes) = (architecture.width, [input, layer.shape]);
+        Some(Nonlinear { op: layer.op, shapes, width, nonnegative })
     }
 
     fn layer<'a>(&self, architecture: &'a Architecture) -> Option<&'a Layer> {
