@@ -27,7 +27,7 @@ pub enum Keep {
     Each(f64),
     /// This share of all groups' channels together, those of the greatest importance; at least one of each group.
     Global(f64),
-    /// So many channels of each group, at least one; all where it has fewer.
+    /// So many channels of each group, at least one of each layer; all where it has fewer.
     Counts(Vec<usize>),
 }
 
@@ -138,6 +138,17 @@ fn kept(channels: &Channels, groups: &[Group], keep: &Keep) -> Result<Vec<bool>,
         order.sort_by(|&a, &b| group.importance[b].total_cmp(&group.importance[a]));
         order[count..].iter().for_each(|&at| kept[group.classes[at]] = false);
     }
+    // A layer that makes some of a group's channels keeps one of its own.
+    let mut importance = vec![0f64; channels.classes];
+    for group in groups {
+        group.classes.iter().zip(&group.importance).for_each(|(&class, &value)| importance[class] = value);
+    }
+    for own in channels.of.iter().filter(|own| !own.is_empty()) {
+        if !own.iter().any(|&class| kept[class]) {
+            let most = own.iter().max_by(|&&a, &&b| importance[a].total_cmp(&importance[b]));
+            most.into_iter().for_each(|&class| kept[class] = true);
+        }
+    }
     Ok(kept)
 }
 
@@ -207,7 +218,10 @@ impl Channels {
         let makers = || net.nodes.iter().enumerate().filter(|(_, node)| is_layer(&node.op));
         for (index, node) in makers() {
             let own = &self.of[index];
-            own.iter().for_each(|&class| sets.join(own[0], class));
+            // What a depthwise conv reads may come from several layers that are pruned apart.
+            if !is_grouped(&node.op) {
+                own.iter().for_each(|&class| sets.join(own[0], class));
+            }
             let (Op::Conv { weight, .. } | Op::Linear { weight, .. }) = &node.op else { continue };
             let row = weight.len() / own.len();
             let scale = readers[index].iter().find_map(|&reader| match &net.nodes[reader].op {
@@ -220,16 +234,19 @@ impl Channels {
                 squares[class] += sum * scale.map_or(1.0, |scale| f64::from(scale[o]).powi(2));
             }
         }
-        let mut groups: BTreeMap<usize, Group> = BTreeMap::new();
-        let mut first: BTreeMap<usize, usize> = BTreeMap::new();
+        // By the first layer and class.
+        let mut groups: BTreeMap<(usize, usize), Group> = BTreeMap::new();
+        let mut first: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
         let mut placed = vec![false; self.classes];
         for (index, _) in makers() {
             let own = &self.of[index];
-            let key = *first.entry(sets.find(own[0])).or_insert(index);
-            let empty = || Group { layers: Vec::new(), importance: Vec::new(), classes: Vec::new() };
-            let group = groups.entry(key).or_insert_with(empty);
-            group.layers.push(NodeId(index));
             for &class in own {
+                let key = *first.entry(sets.find(class)).or_insert((index, class));
+                let empty = || Group { layers: Vec::new(), importance: Vec::new(), classes: Vec::new() };
+                let group = groups.entry(key).or_insert_with(empty);
+                if group.layers.last() != Some(&NodeId(index)) {
+                    group.layers.push(NodeId(index));
+                }
                 if !placed[class] && !self.fixed[class] {
                     group.classes.push(class);
                     group.importance.push(squares[class].sqrt());
@@ -264,7 +281,6 @@ impl Channels {
         let mut thin = net.clone();
         for (index, node) in thin.nodes.iter_mut().enumerate() {
             let own: Vec<bool> = self.of[index].iter().map(|&class| kept[class]).collect();
-            let before = net.nodes[index].shape;
             node.shape.channels = own.iter().filter(|kept| **kept).count();
             let input: Vec<bool> = net.nodes[index]
                 .inputs
@@ -274,7 +290,6 @@ impl Channels {
             match &mut node.op {
                 Op::Conv { window, groups, out_channels, weight, bias } => {
                     let per_channel = bias.len() / own.len();
-                    debug_assert!(bias.is_empty() || before.channels == own.len());
                     if *groups == 1 {
                         *weight = select(weight, &own, &input, window.area());
                     } else if *groups == input.len() {
@@ -313,6 +328,10 @@ fn select(values: &[f32], rows: &[bool], columns: &[bool], cell: usize) -> Vec<f
 
 fn is_layer(op: &Op) -> bool {
     matches!(op, Op::Conv { .. } | Op::Linear { .. })
+}
+
+fn is_grouped(op: &Op) -> bool {
+    matches!(op, Op::Conv { groups, .. } if *groups > 1)
 }
 
 fn readers(net: &Graph) -> Vec<Vec<usize>> {

@@ -250,16 +250,38 @@ impl Costs {
     /// # Errors
     /// As [`of`](Self::of).
     pub fn finished(&mut self, net: &Graph) -> Result<(Graph, Bytes), Error> {
+        let net = fold_affine(net)?;
+        let mut best: Option<(Graph, Bytes)> = None;
+        // A layer that is made of a sum may cost more by itself, its weights being larger, and less with what it then merges with.
+        for slack in [1, 2, u64::MAX] {
+            let finished = self.merged(&net, slack)?;
+            let bytes = self.of(&finished)?;
+            let order = |bytes: Bytes| (bytes.of(self.objective), bytes.total);
+            if best.as_ref().is_none_or(|(_, least)| order(bytes) < order(*least)) {
+                best = Some((finished, bytes));
+            }
+        }
+        match best {
+            Some(best) => Ok(best),
+            None => self.of(&net).map(|bytes| (net, bytes)),
+        }
+    }
+
+    /// `net` merged where sums may be made into a layer that costs up to `slack` times as much.
+    fn merged(&mut self, net: &Graph, slack: u64) -> Result<Graph, Error> {
         let (options, objective) = (self.setting.lower, self.objective);
         let planner = &mut self.planner;
-        let finished = merge_linear(&fold_affine(net)?, &mut |layers| {
+        Ok(merge_linear(net, &mut |layers| {
+            let is_sum = layers.nodes.last().is_some_and(|node| node.op == Op::Add);
+            if is_sum && slack == u64::MAX {
+                return u64::MAX;
+            }
             // What does not fit the fixed point is not merged.
             let lowered = lower(layers, options).ok();
             let bytes = lowered.and_then(|lowered| planner.layers(&lowered.architecture).ok());
-            bytes.map_or(u64::MAX, |bytes| price(bytes, objective))
-        })?;
-        let bytes = self.of(&finished)?;
-        Ok((finished, bytes))
+            let price = bytes.map_or(u64::MAX, |bytes| price(bytes, objective));
+            if is_sum { price.saturating_mul(slack) } else { price }
+        })?)
     }
 
     /// The bytes of what [`finished`](Self::finished) makes of a network of the shapes of `net` whose layers' largest

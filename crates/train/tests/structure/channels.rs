@@ -1,5 +1,5 @@
 use crate::common::{Numbers, Outcome, costs, distance, network};
-use copriv_ir::{Graph, Op};
+use copriv_ir::{Graph, NodeId, Op};
 use copriv_plain::float::evaluate;
 use copriv_train::channels::{Keep, groups, pruned, to_budget};
 use copriv_train::cost::{Error, Objective, parameters};
@@ -12,12 +12,13 @@ fn zeroed(net: &Graph, seed: u64) -> (Graph, Vec<usize>) {
     let groups = groups(net);
     let mut zero = net.clone();
     let mut counts = Vec::new();
+    // A group's channels are those of each of its layers, in this order, but for depthwise convs on a concatenation.
+    let plain = |id: &NodeId, n: usize| net.nodes[id.0].shape.channels == n;
     for group in &groups {
         let n = group.importance.len();
-        let keep = 1 + numbers.below(n);
+        let keep = if group.layers.iter().all(|id| plain(id, n)) { 1 + numbers.below(n) } else { n };
         counts.push(keep);
-        for id in &group.layers {
-            let channels = net.nodes[id.0].shape.channels;
+        for id in group.layers.iter().filter(|_| keep < n) {
             let mut open = vec![id.0];
             while let Some(at) = open.pop() {
                 let (rows, shift) = match &mut zero.nodes[at].op {
@@ -26,13 +27,14 @@ fn zeroed(net: &Graph, seed: u64) -> (Graph, Vec<usize>) {
                     _ => continue,
                 };
                 for values in rows.into_iter().chain([shift]) {
-                    let row = values.len() / channels;
+                    let row = values.len() / n;
                     values[keep * row..].fill(0.0);
                 }
-                let after = |node: &copriv_ir::Node| {
+                let follows = |next: &usize| {
+                    let node = &net.nodes[*next];
                     matches!(node.op, Op::BatchNorm { .. }) && node.inputs[0].0 == at
                 };
-                open.extend((0..net.nodes.len()).filter(|&next| after(&net.nodes[next])));
+                open.extend((0..net.nodes.len()).filter(follows));
             }
         }
     }

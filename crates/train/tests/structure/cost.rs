@@ -85,8 +85,8 @@ fn savings_of_real_networks_have_the_sign_of_what_happens() -> Outcome<()> {
 fn counts() -> Outcome<()> {
     let net = copriv_import::load("zoo:resnet20-cifar10")?;
     assert_eq!(relus(&net), 188_416);
-    // 272,474 of convs, batch norms and the linear layer, and the convs' zero biases: 19 layers and 2 shortcuts.
-    assert_eq!(parameters(&net), 272_474 + 672 + 16 + (2 * 96 + 96) + 96 * 9 - 96 * 9);
+    // 272,474 without convs' biases (He et al., option B: 0.27M), and 784 of those: 7 x 16, 7 x 32, 7 x 64.
+    assert_eq!(parameters(&net), 272_474 + 7 * (16 + 32 + 64));
     Ok(())
 }
 
