@@ -12,6 +12,8 @@
 //! | `MatMul` | constant right side |
 //! | `BatchNormalization` | inference, per channel |
 //! | `Relu`, `Clip` | bounds as attributes or constant inputs |
+//! | `PRelu` | constant slopes of 0 and 1: a ReLU of some elements |
+//! | `Where` | a constant mask between a `Relu` or `Clip` and what that reads: an activation of some elements |
 //! | `MaxPool` | any window, `ceil_mode` too; dilations 1 |
 //! | `AveragePool` | without padding or with `count_include_pad` 1 |
 //! | `GlobalAveragePool`, `ReduceMean` | over both spatial axes |
@@ -58,12 +60,14 @@ pub const OPERATORS: &[&str] = &[
     "MatMul",
     "MaxPool",
     "Mul",
+    "PRelu",
     "ReduceMean",
     "Relu",
     "Reshape",
     "Squeeze",
     "Sub",
     "Transpose",
+    "Where",
 ];
 
 /// Reads the model in `bytes`; `name` becomes the network's name and stands for the file in errors.

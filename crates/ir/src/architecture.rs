@@ -1,6 +1,6 @@
 use crate::limits::{MAX_NODES, Totals, Work, check_name};
 use crate::shape::Rule;
-use crate::{Error, Fault, Shape, Window};
+use crate::{Error, Fault, Mask, Shape, Window};
 use copriv_ring::Width;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +35,22 @@ pub struct Layer {
     pub shape: Shape,
     /// The scale of its output.
     pub frac_bits: u32,
+    /// Of an activation, the elements that it is applied to, some and not all; none where it is applied to all. The others
+    /// are only truncated where `op` does that too, and otherwise stay as they are. Left out of what is sent where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<Mask>,
+}
+
+impl Layer {
+    /// To how many elements the operation is applied.
+    pub fn kept(&self) -> usize {
+        self.keep.as_ref().map_or(self.shape.len(), Mask::kept)
+    }
+
+    /// Whether element `index` is one of them.
+    pub fn keeps(&self, index: usize) -> bool {
+        self.keep.as_ref().is_none_or(|keep| keep.as_slice()[index])
+    }
 }
 
 /// What a layer computes, mod 2^l.
@@ -190,6 +206,19 @@ impl LayerOp {
         Width::new(bits).ok().filter(|ring| ring.bits() + shift < width.bits())
     }
 
+    /// Whether it may be applied to some elements alone: a ReLU or a clip, truncated or not.
+    pub const fn is_activation(&self) -> bool {
+        matches!(self, Self::Relu | Self::ReluTruncate { .. } | Self::Clip { .. } | Self::ClipTruncate { .. })
+    }
+
+    /// Of an activation, by how much it truncates.
+    pub const fn truncates_by(&self) -> u32 {
+        match *self {
+            Self::ReluTruncate { shift } | Self::ClipTruncate { shift, .. } => shift,
+            _ => 0,
+        }
+    }
+
     /// Rows and columns of the weight matrix: out_channels x taps, outputs x inputs; none without weights.
     pub const fn matrix_shape(&self) -> Option<[usize; 2]> {
         match self {
@@ -266,6 +295,7 @@ impl Architecture {
             }
             layer.shape.check()?;
             check_scale(self.frac_bits, layer.frac_bits)?;
+            check_mask(layer)?;
             return totals.with(layer.shape.len(), 0, Work::Products(0));
         };
         let before = &self.layers[..index];
@@ -277,6 +307,7 @@ impl Architecture {
             return Err(Fault::ShapeMismatch { expected: inferred.shape, got: layer.shape });
         }
         self.check_numbers(layer, &operands)?;
+        check_mask(layer)?;
         totals.with(layer.shape.len(), inferred.weights, inferred.work)
     }
 
@@ -357,6 +388,7 @@ impl Architecture {
     /// the weights are and whatever wrapped before. Of a valid architecture.
     ///
     /// - A ReLU gives 0 or an element of that range, and shifting it down stays there. A clip with truncation ends in a narrower ring.
+    ///   Applied to some elements, they leave others as they were.
     /// - The tournament of a max pool takes b + relu(a - b): of a and b in the range the difference is between
     ///   -2^{l-1} and 2^{l-1} and does not wrap, so the result is the larger of the two. Truncating, flattening
     ///   and concatenating keep the range as well.
@@ -376,11 +408,12 @@ impl Architecture {
     pub fn nonnegative(&self) -> Vec<bool> {
         let mut known = Vec::with_capacity(self.layers.len());
         for layer in &self.layers {
+            let kept = || layer.inputs.iter().all(|&input| known.get(input) == Some(&true));
             known.push(match layer.op {
-                LayerOp::Relu | LayerOp::ReluTruncate { .. } | LayerOp::ClipTruncate { .. } => true,
-                LayerOp::MaxPool(_) | LayerOp::Flatten | LayerOp::Truncate { .. } | LayerOp::Concat => {
-                    layer.inputs.iter().all(|&input| known.get(input) == Some(&true))
+                LayerOp::Relu | LayerOp::ReluTruncate { .. } | LayerOp::ClipTruncate { .. } => {
+                    layer.keep.is_none() || kept()
                 }
+                LayerOp::MaxPool(_) | LayerOp::Flatten | LayerOp::Truncate { .. } | LayerOp::Concat => kept(),
                 LayerOp::Input
                 | LayerOp::Conv(_)
                 | LayerOp::Linear { .. }
@@ -408,6 +441,15 @@ impl Architecture {
     pub fn output_shape(&self) -> Shape {
         self.layers[self.layers.len() - 1].shape
     }
+}
+
+fn check_mask(layer: &Layer) -> Result<(), Fault> {
+    let Some(keep) = &layer.keep else { return Ok(()) };
+    if !layer.op.is_activation() {
+        return Err(Fault::MaskPlace(layer.op.kind()));
+    }
+    keep.check(layer.shape.len())?;
+    if (1..keep.len()).contains(&keep.kept()) { Ok(()) } else { Err(Fault::IdleMask) }
 }
 
 fn check_range(what: &'static str, got: i64, low: i64, high: i64) -> Result<(), Fault> {

@@ -108,6 +108,12 @@ pub enum Fault {
         /// The shift.
         shift: u32,
     },
+    /// A mask of a layer that is no activation.
+    #[error("a {0} has no mask; only activations have one")]
+    MaskPlace(&'static str),
+    /// A mask that says what needs no mask.
+    #[error("its mask keeps all elements or none; leave the mask or the layer out")]
+    IdleMask,
     /// A clip with low above high.
     #[error("a clip needs low <= high")]
     EmptyClip,

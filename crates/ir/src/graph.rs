@@ -1,7 +1,7 @@
 use crate::limits::{MAX_NODES, Totals, Work, check_name};
 use crate::shape::Rule;
 use crate::weights::check_length;
-use crate::{ConvGeometry, Error, Fault, Shape, Window};
+use crate::{ConvGeometry, Error, Fault, Mask, Shape, Window};
 use std::fmt;
 
 /// A network with float weights, batch 1.
@@ -73,6 +73,13 @@ pub enum Op {
         /// Largest result.
         high: f32,
     },
+    /// An activation of some elements; the others stay as they are.
+    Partial {
+        /// Of the elements that keep it.
+        activation: Activation,
+        /// Which elements these are.
+        keep: Mask,
+    },
     /// Maximum over the positions of the window that lie in the map.
     MaxPool(Window),
     /// Mean over all positions of the window; padding counts, as zeros.
@@ -87,6 +94,30 @@ pub enum Op {
     Flatten,
 }
 
+/// What [`Op::Partial`] does to the elements that keep their activation.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Activation {
+    /// As [`Op::Relu`].
+    Relu,
+    /// As [`Op::Clip`].
+    Clip {
+        /// Least result.
+        low: f32,
+        /// Largest result.
+        high: f32,
+    },
+}
+
+impl From<Activation> for Op {
+    /// The activation of all elements.
+    fn from(activation: Activation) -> Self {
+        match activation {
+            Activation::Relu => Self::Relu,
+            Activation::Clip { low, high } => Self::Clip { low, high },
+        }
+    }
+}
+
 impl Op {
     /// The kind of node, in words.
     pub const fn kind(&self) -> &'static str {
@@ -97,6 +128,8 @@ impl Op {
             Self::BatchNorm { .. } => "batch norm",
             Self::Relu => "relu",
             Self::Clip { .. } => "clip",
+            Self::Partial { activation: Activation::Relu, .. } => "partial relu",
+            Self::Partial { activation: Activation::Clip { .. }, .. } => "partial clip",
             Self::MaxPool(_) => "max pool",
             Self::AvgPool(_) => "average pool",
             Self::GlobalAvgPool => "global average pool",
@@ -123,7 +156,9 @@ impl Op {
                 })
             }
             &Self::Linear { outputs, .. } => Rule::Linear { inputs: x.channels, outputs },
-            Self::BatchNorm { .. } | Self::Relu | Self::Clip { .. } => Rule::Elementwise,
+            Self::BatchNorm { .. } | Self::Relu | Self::Clip { .. } | Self::Partial { .. } => {
+                Rule::Elementwise
+            }
             Self::MaxPool(window) | Self::AvgPool(window) => Rule::Pool(window),
             Self::GlobalAvgPool => Rule::GlobalPool,
             Self::Add => Rule::Add,
@@ -159,6 +194,10 @@ impl Op {
                 check("bounds", &[low, high], 2)?;
                 if low <= high { Ok(()) } else { Err(Fault::EmptyClip) }
             }
+            Self::Partial { activation, keep } => {
+                keep.check(x.len())?;
+                Self::from(*activation).check_parameters(x, y)
+            }
             _ => Ok(()),
         }
     }
@@ -173,6 +212,7 @@ impl fmt::Debug for Op {
             Self::Linear { outputs, .. } => write!(f, "Linear({outputs})"),
             Self::BatchNorm { scale, .. } => write!(f, "BatchNorm({})", scale.len()),
             Self::Clip { low, high } => write!(f, "Clip({low}, {high})"),
+            Self::Partial { activation, keep } => write!(f, "Partial({activation:?}, {keep:?})"),
             Self::MaxPool(window) => write!(f, "MaxPool({window:?})"),
             Self::AvgPool(window) => write!(f, "AvgPool({window:?})"),
             _ => f.write_str(self.kind()),
@@ -350,6 +390,15 @@ impl GraphBuilder {
         self.graph.nodes[node.0].shape
     }
 
+    /// What a node computes, and from what.
+    ///
+    /// # Panics
+    /// When `node` is not a node of this graph.
+    pub fn node(&self, node: NodeId) -> (&Op, &[NodeId]) {
+        let Node { op, inputs, .. } = &self.graph.nodes[node.0];
+        (op, inputs)
+    }
+
     /// Appends any node but an input.
     ///
     /// # Errors
@@ -429,6 +478,42 @@ impl GraphBuilder {
         high: f32,
     ) -> Result<NodeId, Error> {
         self.push(name, Op::Clip { low, high }, vec![input])
+    }
+
+    /// max(x, 0) where `keep` is true, x elsewhere; `keep` is in the order channel, row, column.
+    ///
+    /// ```
+    /// use copriv_ir::{GraphBuilder, Shape};
+    /// let mut net = GraphBuilder::new("tiny", Shape::vector(3))?;
+    /// let x = net.partial_relu("relu", net.input(), vec![true, false, true])?;
+    /// assert_eq!(net.shape(x), Shape::vector(3));
+    /// assert!(net.partial_relu("short", x, vec![true]).is_err());
+    /// # Ok::<(), copriv_ir::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn partial_relu(
+        &mut self,
+        name: impl Into<String>,
+        input: NodeId,
+        keep: impl Into<Mask>,
+    ) -> Result<NodeId, Error> {
+        self.partial(name, input, Activation::Relu, keep)
+    }
+
+    /// `activation` where `keep` is true, x elsewhere; `keep` is in the order channel, row, column.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn partial(
+        &mut self,
+        name: impl Into<String>,
+        input: NodeId,
+        activation: Activation,
+        keep: impl Into<Mask>,
+    ) -> Result<NodeId, Error> {
+        self.push(name, Op::Partial { activation, keep: keep.into() }, vec![input])
     }
 
     /// The largest element of each window; padding does not count.

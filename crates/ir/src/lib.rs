@@ -13,6 +13,7 @@ mod error;
 mod graph;
 pub mod limits;
 mod lower;
+mod mask;
 mod merge;
 mod passes;
 mod shape;
@@ -21,8 +22,9 @@ mod weights;
 
 pub use architecture::{Architecture, ConvGeometry, Layer, LayerOp};
 pub use error::{Error, Fault};
-pub use graph::{Graph, GraphBuilder, Node, NodeId, Op};
+pub use graph::{Activation, Graph, GraphBuilder, Node, NodeId, Op};
 pub use lower::{LowerOptions, lower, lower_outline};
+pub use mask::Mask;
 pub use merge::{merge_linear, merge_outline};
 pub use passes::fold_affine;
 pub use shape::{Shape, Window};

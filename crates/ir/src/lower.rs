@@ -1,7 +1,7 @@
 use crate::weights::signed_bits;
 use crate::{
-    Architecture, ConvGeometry, Error, Fault, Graph, Layer, LayerOp, LayerWeights, Lowered, Node, Op, Shape,
-    Weights, Window, fold_affine, passes::fold,
+    Activation, Architecture, ConvGeometry, Error, Fault, Graph, Layer, LayerOp, LayerWeights, Lowered, Node,
+    Op, Shape, Weights, Window, fold_affine, passes::fold,
 };
 use copriv_ring::{FixedPoint, Width};
 
@@ -19,7 +19,7 @@ const INTEGER_BITS: u32 = 4;
 
 /// Lowers a graph to fixed point.
 ///
-/// Batch norms are folded. Weights are rounded to scale f, biases to scale 2f, ties away from zero. After
+/// Batch norms are folded, partial activations of all elements made whole ones, those of none left out. Weights are rounded to scale f, biases to scale 2f, ties away from zero. After
 /// every conv and linear layer a [`LayerOp::Truncate`] called `<layer>/truncate` brings the result back to
 /// scale f, so that all other layers work at scale f. A mean over n elements is a sum, shifted where n is a
 /// power of two, and otherwise multiplied by round(2^f / n) and shifted by f.
@@ -113,8 +113,8 @@ impl Lowering {
                 (LayerOp::Linear { inputs: x.channels, outputs: *outputs, weight_bits }, Some(weights))
             }
             Op::Input => (LayerOp::Input, None),
-            Op::Relu => (LayerOp::Relu, None),
-            Op::Clip { low, high } => {
+            Op::Relu | Op::Partial { activation: Activation::Relu, .. } => (LayerOp::Relu, None),
+            Op::Clip { low, high } | Op::Partial { activation: Activation::Clip { low, high }, .. } => {
                 let bounds = self.encode("bounds", &[*low, *high], frac_bits)?;
                 (LayerOp::Clip { low: bounds[0], high: bounds[1] }, None)
             }
@@ -130,28 +130,26 @@ impl Lowering {
             // Folded before; an error rather than a panic should that ever change.
             Op::BatchNorm { .. } => return Err(Fault::WeightsPlace("batch norm")),
         };
+        let keep = match &node.op {
+            Op::Partial { keep, .. } => Some(keep.clone()),
+            _ => None,
+        };
+        let layer = Layer { name: node.name.clone(), op, inputs, shape: node.shape, frac_bits, keep };
         let value = if weights.is_some() {
-            let product = self.emit(node.name.clone(), op, inputs, node.shape, 2 * frac_bits, weights);
-            let truncate = LayerOp::Truncate { shift: frac_bits };
-            self.emit(format!("{}/truncate", node.name), truncate, vec![product], node.shape, frac_bits, None)
+            let (name, op) = (format!("{}/truncate", node.name), LayerOp::Truncate { shift: frac_bits });
+            let truncate = Layer { name, op, ..layer.clone() };
+            let product = self.emit(Layer { frac_bits: 2 * frac_bits, ..layer }, weights);
+            self.emit(Layer { inputs: vec![product], ..truncate }, None)
         } else {
-            self.emit(node.name.clone(), op, inputs, node.shape, frac_bits, None)
+            self.emit(layer, None)
         };
         self.value_of.push(value);
         Ok(())
     }
 
     /// Appends a layer and returns its index.
-    fn emit(
-        &mut self,
-        name: String,
-        op: LayerOp,
-        inputs: Vec<usize>,
-        shape: Shape,
-        frac_bits: u32,
-        weights: Option<LayerWeights>,
-    ) -> usize {
-        self.lowered.architecture.layers.push(Layer { name, op, inputs, shape, frac_bits });
+    fn emit(&mut self, layer: Layer, weights: Option<LayerWeights>) -> usize {
+        self.lowered.architecture.layers.push(layer);
         self.lowered.weights.layers.push(weights);
         self.lowered.architecture.layers.len() - 1
     }

@@ -2,7 +2,8 @@ use crate::{Error, Graph, Node, NodeId, Op, Window};
 
 /// The same function without a batch norm: each is folded into the conv or linear layer it reads or, where it
 /// reads something else or something that others read too, becomes a depthwise 1x1 conv. Depthwise 1x1 convs that scale and
-/// shift what a conv or linear layer gives to them alone are folded into it too.
+/// shift what a conv or linear layer gives to them alone are folded into it too. Partial activations of all elements become whole
+/// ones, and those of none are left out.
 ///
 /// ```
 /// use copriv_ir::{GraphBuilder, Op, Shape, fold_affine};
@@ -25,15 +26,28 @@ pub fn fold_affine(graph: &Graph) -> Result<Graph, Error> {
 
 /// [`fold_affine`] of a graph that is valid but for its weights, which may be missing.
 pub(crate) fn fold(graph: &Graph) -> Graph {
-    let readers = graph.readers();
+    let source = sources(graph);
+    let mut readers = vec![0; graph.nodes.len()];
+    for (index, node) in graph.nodes.iter().enumerate() {
+        if source[index] == index {
+            node.inputs.iter().for_each(|input| readers[source[input.0]] += 1);
+        }
+    }
+    // As the output it is not only what its readers make of it.
+    let output = source[graph.nodes.len() - 1];
+    readers[output] += 1;
     let mut folded = Graph { name: graph.name.clone(), nodes: Vec::with_capacity(graph.nodes.len()) };
     // Where the value of each old node is found.
     let mut new_id: Vec<NodeId> = Vec::with_capacity(graph.nodes.len());
-    for node in &graph.nodes {
+    for (index, node) in graph.nodes.iter().enumerate() {
+        if source[index] != index {
+            new_id.push(new_id[source[index]]);
+            continue;
+        }
         let inputs: Vec<NodeId> = node.inputs.iter().map(|input| new_id[input.0]).collect();
         let affine = affine(&node.op, node.inputs.first().map_or(0, |id| graph.nodes[id.0].shape.channels));
         if let Some((scale, shift)) = affine
-            && readers[node.inputs[0].0] == 1
+            && readers[source[node.inputs[0].0]] == 1
             && fold_into(&mut folded.nodes[inputs[0].0].op, scale, shift)
         {
             new_id.push(inputs[0]);
@@ -45,12 +59,26 @@ pub(crate) fn fold(graph: &Graph) -> Graph {
                 let (weight, bias) = (scale.to_vec(), shift.to_vec());
                 Op::Conv { window, groups: channels, out_channels: channels, weight, bias }
             }
+            (Op::Partial { activation, keep }, _) if keep.kept() == keep.len() => (*activation).into(),
             (op, _) => op.clone(),
         };
         new_id.push(NodeId(folded.nodes.len()));
         folded.nodes.push(Node { name: node.name.clone(), op, inputs, shape: node.shape });
     }
+    folded.nodes.truncate(new_id[output].0 + 1);
     folded
+}
+
+/// For each node the one that gives its value: another where it is an activation of no element.
+fn sources(graph: &Graph) -> Vec<usize> {
+    let mut source: Vec<usize> = Vec::with_capacity(graph.nodes.len());
+    for (index, node) in graph.nodes.iter().enumerate() {
+        source.push(match &node.op {
+            Op::Partial { keep, .. } if keep.kept() == 0 => source[node.inputs[0].0],
+            _ => index,
+        });
+    }
+    source
 }
 
 /// The factor of each channel and what is added to it or to its elements, where that is all that `op` does with so many channels.

@@ -43,7 +43,7 @@ impl Default for Simplify {
 /// scale. What is put off, and where it is not:
 ///
 /// - ReLUs, max pools, flattening and clips give the same on the untruncated value, the bounds of a clip being
-///   shifted. A max pool that alone reads a ReLU comes before it.
+///   shifted. A max pool that alone reads a ReLU comes before it, unless that is of some elements only.
 /// - The operands of a sum are brought to one scale by a [`LayerOp::Shift`] and the sum is truncated. Operands
 ///   of a concatenation at different scales are truncated first.
 /// - A mean over 2^k elements is their sum at a scale greater by k; another mean is a sum, and its product with
@@ -228,12 +228,13 @@ impl Uses {
         uses
     }
 
-    /// Whether nothing but the reader of old layer `index`, and truncations between, reads a ReLU.
+    /// Whether nothing but the reader of old layer `index`, and truncations between, reads a ReLU of all elements.
     fn reads_relu_alone(&self, net: &Architecture, mut index: usize) -> bool {
         while self.readers[index] == 1 {
-            match net.layers[index].op {
-                LayerOp::Relu | LayerOp::ReluTruncate { .. } => return true,
-                LayerOp::Truncate { .. } => index = net.layers[index].inputs[0],
+            let layer = &net.layers[index];
+            match layer.op {
+                LayerOp::Relu | LayerOp::ReluTruncate { .. } => return layer.keep.is_none(),
+                LayerOp::Truncate { .. } => index = layer.inputs[0],
                 _ => return false,
             }
         }
@@ -451,9 +452,10 @@ impl Rewriting<'_> {
         Value { layer: self.emit(like, op, vec![x.layer], frac_bits), ..x }
     }
 
-    /// Appends a layer of the name and shape of `like`.
+    /// Appends a layer of the name and shape of `like`, and of its mask where it is an activation.
     fn emit(&mut self, like: &Layer, op: LayerOp, inputs: Vec<usize>, frac_bits: u32) -> usize {
-        self.layers.push(Layer { name: like.name.clone(), op, inputs, shape: like.shape, frac_bits });
+        let keep = like.keep.clone().filter(|_| op.is_activation());
+        self.layers.push(Layer { name: like.name.clone(), op, inputs, shape: like.shape, frac_bits, keep });
         self.origins.push(None);
         self.layers.len() - 1
     }

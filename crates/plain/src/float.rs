@@ -1,7 +1,7 @@
 //! The float network, before it is lowered.
 
 use crate::{Error, kernel};
-use copriv_ir::{Graph, Node, Op, Shape, Window};
+use copriv_ir::{Activation, Graph, Node, Op, Shape, Window};
 
 /// The output of `graph` on `input` (channel, row, column), in `f32`.
 ///
@@ -75,6 +75,14 @@ fn apply(node: &Node, shape: Shape, operands: &[&[f32]]) -> Vec<f32> {
         }
         Op::Relu => map(&|x| x.max(0.0)),
         &Op::Clip { low, high } => map(&|x| x.clamp(low, high)),
+        Op::Partial { activation, keep } => {
+            let active = |x: f32| match *activation {
+                Activation::Relu => x.max(0.0),
+                Activation::Clip { low, high } => x.clamp(low, high),
+            };
+            let elements = x.iter().zip(keep.as_slice());
+            elements.map(|(&x, &keep)| if keep { active(x) } else { x }).collect()
+        }
         Op::MaxPool(window) => kernel::pool(x, shapes, window, f32::max),
         Op::AvgPool(window) => mean(window),
         Op::GlobalAvgPool => {

@@ -70,6 +70,10 @@ pub fn headroom(net: &Lowered, input: &RingVec) -> Result<Vec<Headroom>, Error> 
     let input: Vec<f64> = input.to_signed().into_iter().map(|x| x as f64).collect();
     let mut largest_of = vec![largest(&input)];
     run(&Integers, net, input, false, |layer, operands, output| {
+        let farthest = |distance: &dyn Fn(f64) -> f64| {
+            let kept = operands[0].iter().enumerate().filter(|&(index, _)| layer.keeps(index));
+            kept.map(|(_, &x)| distance(x)).fold(0.0, f64::max)
+        };
         let between = match &layer.op {
             LayerOp::MaxPool(window) => {
                 let shapes = (layers[layer.inputs[0]].shape, layer.shape);
@@ -80,13 +84,9 @@ pub fn headroom(net: &Lowered, input: &RingVec) -> Result<Vec<Headroom>, Error> 
                 let shapes = (layers[layer.inputs[0]].shape, layer.shape);
                 largest(&kernel::pool(operands[0], shapes, window, |a, b| a + b)) * multiplier as f64
             }
-            &LayerOp::ClipTruncate { high, .. } => {
-                let distance = |&x: &f64| x.abs().max((x - high as f64).abs());
-                operands[0].iter().map(distance).fold(0.0, f64::max)
-            }
+            &LayerOp::ClipTruncate { high, .. } => farthest(&|x| x.abs().max((x - high as f64).abs())),
             &LayerOp::Clip { low, high } => {
-                let distance = |&x: &f64| (x - low as f64).abs().max((x - high as f64).abs());
-                operands[0].iter().map(distance).fold(0.0, f64::max)
+                farthest(&|x| (x - low as f64).abs().max((x - high as f64).abs()))
             }
             _ => 0.0,
         };

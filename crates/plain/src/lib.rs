@@ -20,6 +20,9 @@
 //! | concat        | the operands' elements one after the other                                     |
 //! | flatten       | the same elements                                                              |
 //!
+//! A ReLU or a clip that has a mask does this to the elements that it keeps, and gives floor(x / 2^shift) for the others: x
+//! where it does not truncate.
+//!
 //! The tournament pairs neighbours, row by row, and gives the maximum as long as the differences within a window
 //! fit l bits. [`headroom`] reports how near a network comes to that and every other overflow. Protocols that leave something out
 //! come within [`deviation`] of it.

@@ -147,7 +147,12 @@ pub(crate) fn run<N: Numbers>(
     let mut values = vec![input];
     for (index, layer) in layers.iter().enumerate().skip(1) {
         let operands: Vec<&[N::T]> = layer.inputs.iter().map(|&i| values[i].as_slice()).collect();
-        let output = apply(numbers, layer, layers[layer.inputs[0]].shape, net.weights.get(index), &operands);
+        let mut output =
+            apply(numbers, layer, layers[layer.inputs[0]].shape, net.weights.get(index), &operands);
+        if let Some(keep) = &layer.keep {
+            let shift = layer.op.truncates_by();
+            keep.indices(false).for_each(|i| output[i] = numbers.floor_shift(operands[0][i], shift));
+        }
         visit(layer, &operands, &output);
         values.push(output);
         if !keep {
@@ -158,7 +163,7 @@ pub(crate) fn run<N: Numbers>(
     values
 }
 
-/// One layer of a valid network; `shape` is that of its first operand.
+/// One layer of a valid network, applied to all elements; `shape` is that of its first operand.
 fn apply<N: Numbers>(
     n: &N,
     layer: &Layer,

@@ -205,6 +205,15 @@ impl Program {
             0 => String::new(),
             bits => format!(" without {bits} bits"),
         };
+        // Of some elements only, and of the others what is left of it.
+        let of =
+            match self.layer(step).map(|layer| (layer.kept(), layer.shape.len(), layer.op.truncates_by())) {
+                Some((kept, all, 0)) if kept < all => format!(", for {kept} of {all} elements"),
+                Some((kept, all, shift)) if kept < all => {
+                    format!(", for {kept} of {all} elements; {} for the others", truncation(shift))
+                }
+                _ => String::new(),
+            };
         match op {
             Some(LayerOp::Conv(_) | LayerOp::Linear { .. }) => {
                 step.producer.as_ref().map_or_else(String::new, |producer| producer.describe())
@@ -213,13 +222,13 @@ impl Program {
                 format!("{}, sign known{digits}", truncation(shift))
             }
             Some(LayerOp::Truncate { shift }) => format!("{}{digits}", truncation(shift)),
-            Some(LayerOp::Relu) => format!("comparison{without}, MUX{digits}"),
+            Some(LayerOp::Relu) => format!("comparison{without}, MUX{digits}{of}"),
             Some(LayerOp::ReluTruncate { shift }) => {
-                format!("comparison{without}, {}{digits}", truncation(shift))
+                format!("comparison{without}, {}{digits}{of}", truncation(shift))
             }
-            Some(LayerOp::Clip { .. }) => format!("two comparisons{without}, MUX{digits}"),
+            Some(LayerOp::Clip { .. }) => format!("two comparisons{without}, MUX{digits}{of}"),
             Some(LayerOp::ClipTruncate { shift, .. }) => {
-                format!("two comparisons{without}, {}{digits}", truncation(shift))
+                format!("two comparisons{without}, {}{digits}{of}", truncation(shift))
             }
             Some(LayerOp::MaxPool(_)) => format!("tournament of ReLUs{digits}"),
             Some(LayerOp::AvgPool { shift: 0, .. }) => "local sum".into(),
@@ -331,13 +340,11 @@ impl Step {
             }
             What::Layer(index) => &architecture.layers[index],
         };
-        let n = layer.shape.len();
-        match layer.op {
-            LayerOp::Truncate { shift } | LayerOp::AvgPool { shift, .. } => match self.rounding {
-                Rounding::Faithful => truncate::cost_faithful(params, n, width, shift, self.sign),
-                Rounding::OneComparison => truncate::cost_faithful_sirnn(params, n, width, shift),
-                Rounding::OneBit => truncate::cost_one_bit(params, n, width, shift, self.sign),
-            },
+        let n = layer.kept();
+        let applied = match layer.op {
+            LayerOp::Truncate { shift } | LayerOp::AvgPool { shift, .. } => {
+                self.truncation(params, n, width, shift)
+            }
             LayerOp::Relu => relu::cost_top(params, n, width, self.drop_bits),
             LayerOp::ReluTruncate { shift } if self.rounding == Rounding::OneBit => {
                 relu_truncate::cost_one_bit(params, n, width, shift, self.drop_bits)
@@ -361,6 +368,19 @@ impl Step {
             | LayerOp::Shift { .. }
             | LayerOp::Concat
             | LayerOp::Flatten => Cost::ZERO,
+        };
+        match (layer.shape.len() - n, layer.op.truncates_by()) {
+            (0, _) | (_, 0) => applied,
+            (others, shift) => applied + self.truncation(params, others, width, shift),
+        }
+    }
+
+    /// The cost of [`truncate`](Self::truncate).
+    fn truncation(&self, params: &Params, n: usize, width: Width, shift: u32) -> Cost {
+        match self.rounding {
+            Rounding::Faithful => truncate::cost_faithful(params, n, width, shift, self.sign),
+            Rounding::OneComparison => truncate::cost_faithful_sirnn(params, n, width, shift),
+            Rounding::OneBit => truncate::cost_one_bit(params, n, width, shift, self.sign),
         }
     }
 
@@ -404,6 +424,39 @@ impl Step {
         let input = architecture.layers[layer.inputs[0]].shape;
         Ok(Done::Share(match layer.op {
             LayerOp::Truncate { shift } => self.truncate(s, x, shift)?,
+            LayerOp::Relu
+            | LayerOp::ReluTruncate { .. }
+            | LayerOp::Clip { .. }
+            | LayerOp::ClipTruncate { .. } => self.activation(s, layer, x)?,
+            LayerOp::MaxPool(window) => maxpool::maxpool(s, x, &windows(&window, input))?,
+            LayerOp::AvgPool { window, multiplier, shift } => {
+                let sums = windows(&window, input).sums(x).scale(multiplier as u64);
+                self.truncate(s, &sums, shift)?
+            }
+            LayerOp::Shift { bits } => x.scale(1 << bits),
+            LayerOp::Add => operands.get(1).map(|y| x + y).ok_or_else(no_operand)?,
+            LayerOp::Concat => operands[1..].iter().fold(x.clone(), |all, part| all.concat(part)),
+            // A linear layer has a producer.
+            LayerOp::Input | LayerOp::Flatten | LayerOp::Conv(_) | LayerOp::Linear { .. } => x.clone(),
+        }))
+    }
+
+    /// An activation. Which elements it is applied to is public: the shares of these are gathered, and all put back in their places,
+    /// without a message.
+    fn activation(&self, s: &mut Session, layer: &Layer, x: &Arithmetic) -> copriv_wire::Result<Arithmetic> {
+        let Some(keep) = &layer.keep else { return self.active(s, layer.op, x) };
+        let active = self.active(s, layer.op, &x.gather(keep.indices(true)))?;
+        let others = x.gather(keep.indices(false));
+        let others = match layer.op.truncates_by() {
+            0 => others,
+            shift => self.truncate(s, &others, shift)?,
+        };
+        Ok(active.concat(&others).gather(keep.places()))
+    }
+
+    /// An activation of all elements.
+    fn active(&self, s: &mut Session, op: LayerOp, x: &Arithmetic) -> copriv_wire::Result<Arithmetic> {
+        Ok(match op {
             LayerOp::Relu => relu::relu_top(s, x, self.drop_bits)?.0,
             LayerOp::ReluTruncate { shift } => {
                 let relu_truncate = match self.rounding {
@@ -420,17 +473,9 @@ impl Step {
                 };
                 clip_truncate(s, x, high, shift, self.drop_bits)?
             }
-            LayerOp::MaxPool(window) => maxpool::maxpool(s, x, &windows(&window, input))?,
-            LayerOp::AvgPool { window, multiplier, shift } => {
-                let sums = windows(&window, input).sums(x).scale(multiplier as u64);
-                self.truncate(s, &sums, shift)?
-            }
-            LayerOp::Shift { bits } => x.scale(1 << bits),
-            LayerOp::Add => operands.get(1).map(|y| x + y).ok_or_else(no_operand)?,
-            LayerOp::Concat => operands[1..].iter().fold(x.clone(), |all, part| all.concat(part)),
-            // A linear layer has a producer.
-            LayerOp::Input | LayerOp::Flatten | LayerOp::Conv(_) | LayerOp::Linear { .. } => x.clone(),
-        }))
+            // Only these are activations.
+            _ => x.clone(),
+        })
     }
 
     fn truncate(&self, s: &mut Session, x: &Arithmetic, shift: u32) -> copriv_wire::Result<Arithmetic> {

@@ -5,7 +5,7 @@ use copriv_ring::Width;
 use copriv_runner::{Error, Offer, Plan, Reveal, Settings, Suite};
 
 fn layer(name: &str, op: LayerOp, input: Option<usize>, shape: Shape, frac_bits: u32) -> Layer {
-    Layer { name: name.into(), op, inputs: input.into_iter().collect(), shape, frac_bits }
+    Layer { name: name.into(), op, inputs: input.into_iter().collect(), shape, frac_bits, keep: None }
 }
 
 /// A picture's shape, a convolution that pads it to 7828 x 7828, and a pool of 64 x 64 windows over that: a few hundred
@@ -103,6 +103,13 @@ fn every_width_and_every_number_in_its_range_can_be_planned() {
                 layer("input", LayerOp::Input, None, map, last),
                 layer("layer", op, Some(0), map, scale),
             ];
+            if op.is_activation() {
+                // And of some elements alone.
+                let mut layers = layers.clone();
+                layers[1].keep = Some((0..map.len()).map(|i| i % 4 == 0).collect::<Vec<_>>().into());
+                let (name, width) = ("partial".into(), Width::of(bits));
+                plan_all(Architecture { name, width, frac_bits: last, layers });
+            }
             plan_all(Architecture { name: "wide".into(), width: Width::of(bits), frac_bits: last, layers });
         }
         for (op, scale) in [(conv(bits, last), last), (LayerOp::Shift { bits: last }, last)] {
@@ -119,6 +126,37 @@ fn plan_all(architecture: Architecture) {
     {
         let plan = Plan::new(&architecture, &Settings::new(suite, reveal));
         assert!(plan.is_ok(), "{architecture:?}: {:?}", plan.err());
+    }
+}
+
+#[test]
+fn a_mask_that_does_not_fit_is_refused() {
+    let shape = Shape::new(2, 3, 3);
+    let offer = |op: LayerOp, scale: u32, elements: usize, kept: &str| {
+        let layers =
+            vec![layer("input", LayerOp::Input, None, shape, 12), layer("layer", op, Some(0), shape, scale)];
+        let architecture = Architecture { name: "tiny".into(), width: Width::of(41), frac_bits: 12, layers };
+        let settings = Settings::new(Suite::Best, Reveal::Logits);
+        let mut offer = serde_json::to_value(Offer { settings, architecture, store: None }).unwrap();
+        offer["architecture"]["layers"][1]["keep"] = serde_json::json!({"elements": elements, "kept": kept});
+        Offer::from_bytes(&serde_json::to_vec(&offer).unwrap())
+    };
+    let relu = |elements, kept| offer(LayerOp::ReluTruncate { shift: 3 }, 9, elements, kept);
+    assert!(relu(18, "ABC").is_ok());
+    // Of another length, of all, of none, or of a layer that is no activation.
+    for (elements, kept) in [(17, "ABC"), (19, "ABCA"), (0, ""), (18, "///"), (18, "AAA")] {
+        assert!(
+            matches!(relu(elements, kept), Err(Error::Architecture(_) | Error::Offer(_))),
+            "{elements} {kept}"
+        );
+    }
+    assert!(matches!(relu(19, "ABCA"), Err(Error::Architecture(_))));
+    assert!(matches!(offer(LayerOp::Truncate { shift: 3 }, 9, 18, "ABC"), Err(Error::Architecture(_))));
+    // No text of a mask.
+    for (elements, kept) in [(18, "AB"), (18, "ABCD"), (usize::MAX, "ABC"), (1 << 40, ""), (18, "A\u{1b}C")] {
+        let error = relu(elements, kept).unwrap_err();
+        assert!(matches!(error, Error::Offer(_)), "{error}");
+        assert!(!error.to_string().chars().any(char::is_control));
     }
 }
 

@@ -4,7 +4,9 @@
 
 use copriv_bits::Block;
 use copriv_channel::{Channel, memory};
-use copriv_ir::{Graph, GraphBuilder, LowerOptions, Lowered, NodeId, Op, Shape, Window, lower};
+use copriv_ir::{
+    Activation, Graph, GraphBuilder, LayerOp, LowerOptions, Lowered, Mask, NodeId, Op, Shape, Window, lower,
+};
 use copriv_plain::{Slack, argmax, deviation, evaluate_output};
 use copriv_prg::Prg;
 use copriv_ring::{RingVec, Width};
@@ -144,6 +146,21 @@ fn check_stored(prepared: &Lowered, model: &Model, settings: &Settings, inputs: 
     assert!([&here, &there].iter().all(|store| store.summary().unwrap().is_empty()), "all used up");
 }
 
+/// Elements that keep their activation: none, all, one, any, whole channels, all but one.
+fn mask(prg: &mut Prg, shape: Shape, kind: usize) -> Vec<bool> {
+    let words = prg.words(shape.len());
+    let one = words[0] as usize % shape.len();
+    let kept = |i: usize| match kind {
+        0 => false,
+        1 => true,
+        2 => i == one,
+        3 => words[i] % 3 == 0,
+        4 => i / shape.area() % 2 == 0,
+        _ => i != one,
+    };
+    (0..shape.len()).map(kept).collect()
+}
+
 /// A network with every kind of layer.
 fn everything() -> Result<Graph, copriv_ir::Error> {
     let mut r = prg(3);
@@ -163,9 +180,12 @@ fn everything() -> Result<Graph, copriv_ir::Error> {
         bias,
     };
     let b = net.push("depthwise", depthwise, vec![b])?;
+    let b = net.partial_relu("partial relu", b, mask(&mut r, net.shape(b), 3))?;
     let sum = net.add("add", a, b)?;
     let c = net.relu("relu", sum)?;
     let d = net.conv("grouped", c, Window::square(1, 1, 0), 2, weights(&mut r, 12), weights(&mut r, 4))?;
+    let relu6 = Activation::Clip { low: 0.0, high: 6.0 };
+    let d = net.partial("partial relu6", d, relu6, mask(&mut r, net.shape(d), 4))?;
     let c = net.concat("concat", vec![c, d])?;
     let c = net.max_pool("maxpool", c, Window::square(3, 2, 1))?;
     let c = net.avg_pool("avgpool", c, Window { kernel: [1, 3], stride: [1, 1], padding: [0, 1, 0, 1] })?;
@@ -284,6 +304,11 @@ fn build(recipe: &Recipe) -> Result<Graph, copriv_ir::Error> {
             3 => net.add(name, x, x)?,
             4 if shape.height > 1 && shape.width > 1 => net.max_pool(name, x, Window::square(2, 1, 0))?,
             5 => net.global_avg_pool(name, x)?,
+            7 => net.partial_relu(name, x, mask(&mut r, shape, size))?,
+            8 => {
+                let clip = Activation::Clip { low: if size % 2 == 0 { 0.0 } else { -0.5 }, high: 0.5 };
+                net.partial(name, x, clip, mask(&mut r, shape, size))?
+            }
             _ => net.clip(name, x, -0.5, 0.5)?,
         };
     }
@@ -296,7 +321,7 @@ proptest! {
     #[test]
     fn random_networks(
         channels in 1usize..4, h in 1usize..7, w in 1usize..7, seed: u64, bits in 24u32..=64, label: bool,
-        layers in proptest::collection::vec((0u8..7, 1usize..5), 1..5),
+        layers in proptest::collection::vec((0u8..9, 1usize..6), 1..5),
     ) {
         let graph = build(&Recipe { channels, map: [h, w], layers, seed }).unwrap();
         let width = Width::of(bits);
@@ -307,6 +332,129 @@ proptest! {
         let reveal = if label { Reveal::Label } else { Reveal::Logits };
         check(&net, reveal, &[small, prg(!seed).ring(width, len)]);
     }
+}
+
+/// Convolutions with a ReLU, a ReLU6 and another clip between them, each of the elements of a mask of this kind.
+fn partial(shape: Shape, kind: usize) -> Graph {
+    let build = || {
+        let mut r = prg(kind as u64);
+        let mut net = GraphBuilder::new("partial", shape)?;
+        let mut x = net.input();
+        for (name, activation) in [
+            ("relu", Activation::Relu),
+            ("relu6", Activation::Clip { low: 0.0, high: 0.5 }),
+            ("clip", Activation::Clip { low: -0.25, high: 0.5 }),
+        ] {
+            let (c, k) = (shape.channels, 3.min(shape.height));
+            let window = Window::square(k, 1, k / 2);
+            let conv = format!("{name}.conv");
+            x = net.conv(conv, x, window, 1, weights(&mut r, c * c * k * k), weights(&mut r, c))?;
+            x = net.partial(name, x, activation, mask(&mut r, shape, kind))?;
+        }
+        let x = net.global_avg_pool("mean", x)?;
+        net.finish(x)
+    };
+    let graph: Result<Graph, copriv_ir::Error> = build();
+    graph.unwrap()
+}
+
+/// A map, a single channel and maps of one element; no element, all, one, any, whole channels, all but one.
+#[test]
+fn activations_of_some_elements() {
+    let width = Width::of(37);
+    for shape in [Shape::new(3, 4, 5), Shape::new(1, 5, 3), Shape::new(6, 1, 1)] {
+        for kind in 0..6 {
+            let net = lower(&partial(shape, kind), LowerOptions { width, frac_bits: 10 }).unwrap();
+            let input =
+                RingVec::from_signed(width, &prg(kind as u64).ring(Width::of(12), shape.len()).to_signed());
+            check(&net, Reveal::Logits, &[input]);
+        }
+    }
+}
+
+/// What is fused with what, and what is said of it.
+#[test]
+fn activations_of_some_elements_are_planned() {
+    let shape = Shape::new(3, 4, 4);
+    let net = lower(&partial(shape, 4), LowerOptions { width: Width::of(41), frac_bits: 12 }).unwrap();
+    let best = Settings::new(Suite::Best, Reveal::Logits);
+    let one_bit = Settings { truncation: Truncation::OneBit, ..best };
+    let protocols = |settings: &Settings| {
+        let net = planner::prepare_architecture(&net.architecture, settings).unwrap();
+        let kept = net.layers.iter().filter(|layer| layer.keep.is_some());
+        let ops: Vec<LayerOp> = kept.map(|layer| layer.op).collect();
+        let plan = Plan::new(&net, settings).unwrap();
+        let rows = plan.layers.into_iter().filter(|row| row.protocol.contains("of 48 elements"));
+        (ops, rows.map(|row| row.protocol).collect::<Vec<_>>())
+    };
+    let (ops, rows) = protocols(&best);
+    assert!(matches!(
+        ops[..],
+        [LayerOp::ReluTruncate { .. }, LayerOp::ClipTruncate { .. }, LayerOp::Clip { .. }]
+    ));
+    assert!(rows[0].contains(", for 32 of 48 elements; truncation by 12 for the others"), "{rows:?}");
+    assert!(
+        rows[1].starts_with("two comparisons, truncation") && rows[2].ends_with(", for 32 of 48 elements")
+    );
+    assert!(protocols(&one_bit).1[0].ends_with("truncation by 12, last bit may be off for the others"));
+    let (ops, rows) = protocols(&Settings::new(Suite::Copriv, Reveal::Logits));
+    assert!(matches!(ops[..], [LayerOp::ReluTruncate { .. }, LayerOp::Clip { .. }, LayerOp::Clip { .. }]));
+    assert_eq!(rows.len(), 3);
+    let (ops, rows) = protocols(&Settings::new(Suite::Cryptflow2, Reveal::Logits));
+    assert!(matches!(ops[..], [LayerOp::Relu, LayerOp::Clip { .. }, LayerOp::Clip { .. }]));
+    assert!(rows.iter().all(|row| row.ends_with(", for 32 of 48 elements")), "{rows:?}");
+}
+
+/// Of all elements it costs what it costs without a mask, of none nothing, and in between the less the fewer they are.
+#[test]
+fn the_fewer_activations_the_fewer_bytes() {
+    let shape = Shape::new(4, 8, 8);
+    let options = LowerOptions { width: Width::of(41), frac_bits: 12 };
+    let net = |kept: Option<usize>, activation: Activation| {
+        let mut net = GraphBuilder::new("one", shape).unwrap();
+        let x =
+            net.conv("conv", net.input(), Window::square(1, 1, 0), 4, vec![0.5; 4], vec![0.0; 4]).unwrap();
+        let x = match kept {
+            Some(kept) => {
+                net.partial("y", x, activation, (0..256).map(|i| i < kept).collect::<Vec<_>>()).unwrap()
+            }
+            None => net.push("y", activation.into(), vec![x]).unwrap(),
+        };
+        lower(&net.finish(x).unwrap(), options).unwrap()
+    };
+    for settings in Suite::ALL
+        .map(|suite| Settings::new(suite, Reveal::Logits))
+        .into_iter()
+        .chain([Settings { truncation: Truncation::OneBit, ..Settings::new(Suite::Best, Reveal::Logits) }])
+    {
+        for activation in [Activation::Relu, Activation::Clip { low: 0.0, high: 0.5 }] {
+            let plan = |kept| {
+                let net = planner::prepare(&net(kept, activation), &settings).unwrap();
+                Plan::new(&net.architecture, &settings).unwrap()
+            };
+            assert_eq!(plan(Some(256)), plan(None));
+            // Without what is said of the mask.
+            let bytes = |kept| {
+                let plan = plan(Some(kept));
+                let rows = plan.layers[1..].iter().map(|row| row.preprocessing.bytes() + row.online.bytes());
+                rows.sum::<u64>()
+            };
+            let costs: Vec<u64> = [0, 1, 64, 128, 192, 255, 256].map(bytes).to_vec();
+            // One protocol for most of them and another for one cost up to a few bytes more than one for all.
+            let falls = costs.windows(2).all(|pair| pair[0] <= pair[1] + 256);
+            assert!(
+                falls && costs[0] < costs[2] && costs[2] < costs[4],
+                "{settings:?} {activation:?}: {costs:?}"
+            );
+        }
+    }
+}
+
+/// What is told of a mask: a digit for six elements.
+#[test]
+fn a_mask_is_told_in_few_bytes() {
+    let keep = Mask::from((0..60_000).map(|i| i % 7 == 0).collect::<Vec<_>>());
+    assert!(serde_json::to_vec(&keep).unwrap().len() < 10_050);
 }
 
 #[test]

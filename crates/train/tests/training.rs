@@ -2,6 +2,7 @@
 
 use burn::tensor::{Device, Tensor};
 use copriv_ir::{Graph, GraphBuilder, Shape, Window};
+use copriv_train::Error;
 use copriv_train::augment::Augment;
 use copriv_train::blocks::{Without, blocks};
 use copriv_train::data::{Data, Pictures, Pixels, Split};
@@ -11,7 +12,6 @@ use copriv_train::network::{Mode, Network, Role, floats};
 use copriv_train::progress::Progress;
 use copriv_train::recipe::{Distill, Recipe, Rule};
 use copriv_train::search::activations;
-use copriv_train::Error;
 use std::path::Path;
 use std::time::Duration;
 
@@ -26,7 +26,8 @@ fn small() -> Graph {
     let mut net = GraphBuilder::new("small", Shape::new(2, 6, 5)).unwrap();
     let x = net.input();
     let x = net.conv("stem", x, Window::square(3, 1, 1), 1, noise(4 * 2 * 9, 1), noise(4, 2)).unwrap();
-    let x = net.batch_norm("bn", x, noise(4, 3).iter().map(|v| 1.0 + v / 4.0).collect(), noise(4, 4)).unwrap();
+    let x =
+        net.batch_norm("bn", x, noise(4, 3).iter().map(|v| 1.0 + v / 4.0).collect(), noise(4, 4)).unwrap();
     let x = net.relu("relu", x).unwrap();
     let y = net.conv("conv1", x, Window::square(3, 1, 1), 1, noise(4 * 4 * 9, 5), noise(4, 6)).unwrap();
     let y = net.relu("relu1", y).unwrap();
@@ -105,7 +106,9 @@ fn gradients_of_parts_of_activations_are_differences() {
 fn scores_have_the_gradient_of_the_part_that_is_dropped() {
     let graph = small();
     let all = blocks(&graph);
-    for dropped in [vec![false; all.len()], vec![true; all.len()], (0..all.len()).map(|i| i % 2 == 0).collect()] {
+    for dropped in
+        [vec![false; all.len()], vec![true; all.len()], (0..all.len()).map(|i| i % 2 == 0).collect()]
+    {
         let mut gated = Network::new(&graph, &Device::flex()).unwrap();
         gated.gate_blocks(all.clone(), Without::default());
         gated.drop_blocks(&dropped);
@@ -220,7 +223,8 @@ fn data() -> Data {
         picture.iter_mut().skip(usize::from(label) * 20).take(20).for_each(|p| *p += 1.5);
     }
     let classes = ["a", "b", "c"].map(String::from).to_vec();
-    let pictures = Pictures::new("made", Shape::new(2, 6, 5), classes, Pixels::Floats(pixels), labels).unwrap();
+    let pictures =
+        Pictures::new("made", Shape::new(2, 6, 5), classes, Pixels::Floats(pixels), labels).unwrap();
     Data::new(pictures, &Split { validation: 0.2, test: 0.0, seed: 3 }).unwrap()
 }
 
@@ -242,7 +246,12 @@ fn recipe(rule: Rule) -> Recipe {
 
 const SGD: Rule = Rule::Sgd { momentum: 0.9, nesterov: true };
 
-fn run(folder: &Path, recipe: &Recipe, resume: bool, stop_after: Option<u64>) -> Result<(Network, Outcome), Error> {
+fn run(
+    folder: &Path,
+    recipe: &Recipe,
+    resume: bool,
+    stop_after: Option<u64>,
+) -> Result<(Network, Outcome), Error> {
     let device = Device::flex();
     let teacher = Network::new(&small(), &device)?;
     let mut net = Network::new(&small(), &device)?;
@@ -282,7 +291,8 @@ fn a_run_that_is_interrupted_is_the_run_that_is_not() {
                 assert!(stop.is_some());
             };
             assert_eq!(bits(&found), bits(&expected));
-            let metrics = |folder: &tempfile::TempDir| std::fs::read(folder.path().join("metrics.jsonl")).unwrap();
+            let metrics =
+                |folder: &tempfile::TempDir| std::fs::read(folder.path().join("metrics.jsonl")).unwrap();
             assert_eq!(metrics(&parts), metrics(&whole));
         });
     }
@@ -314,7 +324,10 @@ fn a_damaged_checkpoint_is_refused() {
     let whole = std::fs::read(&path).unwrap();
     for end in [0, 7, 8, 100, whole.len() / 2, whole.len() - 1] {
         std::fs::write(&path, &whole[..end]).unwrap();
-        assert!(matches!(run(folder.path(), &recipe(SGD), true, None), Err(Error::Checkpoint { .. })), "{end}");
+        assert!(
+            matches!(run(folder.path(), &recipe(SGD), true, None), Err(Error::Checkpoint { .. })),
+            "{end}"
+        );
     }
     for at in (0..whole.len().min(1500)).step_by(37) {
         let mut damaged = whole.clone();
@@ -350,8 +363,13 @@ fn a_network_with_nan_is_refused() {
 
 #[test]
 fn one_class_is_refused() {
-    let pictures =
-        Pictures::new("made", Shape::new(2, 6, 5), vec!["a".into()], Pixels::Floats(noise(600, 1)), vec![0; 10]);
+    let pictures = Pictures::new(
+        "made",
+        Shape::new(2, 6, 5),
+        vec!["a".into()],
+        Pixels::Floats(noise(600, 1)),
+        vec![0; 10],
+    );
     let data = Data::new(pictures.unwrap(), &Split { validation: 0.2, test: 0.0, seed: 3 }).unwrap();
     let net = Network::new(&small(), &Device::flex()).unwrap();
     let e = evaluate(&net, &data, copriv_train::data::Part::Validation).unwrap_err();

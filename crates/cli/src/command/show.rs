@@ -127,6 +127,7 @@ fn details(layer: &Layer) -> String {
         LayerOp::MaxPool(window) | LayerOp::AvgPool { window, .. } => {
             format!("{}x{}, stride {}", window.kernel[0], window.kernel[1], window.stride[0])
         }
+        _ if layer.keep.is_some() => format!("of {} of {} elements", layer.kept(), layer.shape.len()),
         _ => String::new(),
     }
 }

@@ -81,6 +81,7 @@ fn numbers(graph: &Graph) -> Entry {
                 entry.macs += weight.len() as u64;
             }
             Op::Relu | Op::Clip { .. } => entry.relus += node.shape.len() as u64,
+            Op::Partial { keep, .. } => entry.relus += keep.kept() as u64,
             _ => {}
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use copriv_ir::{Graph, Node, Op, Shape, Window};
+use copriv_ir::{Activation, Graph, Mask, Node, Op, Shape, Window};
 use prost::Message;
 
 use super::proto::tensor_shape_proto::{Dimension, dimension};
@@ -10,7 +10,7 @@ use super::proto::{
     AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto,
     TypeProto, ValueInfoProto, type_proto,
 };
-use super::tensor::{FLOAT, INT64};
+use super::tensor::{BOOL, FLOAT, INT64};
 
 const OPSET: i64 = 17;
 /// The version of the format that goes with opset 17.
@@ -106,13 +106,19 @@ impl Writer {
                 ("BatchNormalization", inputs, vec![float("epsilon", 0.0)], x.is_map)
             }
             Op::Relu => ("Relu", vec![x.name], vec![], x.is_map),
-            Op::Clip { low, high } => {
-                let inputs = vec![
-                    x.name,
-                    self.floats(parameter("min"), &[], &[*low]),
-                    self.floats(parameter("max"), &[], &[*high]),
-                ];
-                ("Clip", inputs, vec![], x.is_map)
+            Op::Clip { low, high } => ("Clip", self.clip(&name, x.name, [*low, *high]), vec![], x.is_map),
+            Op::Partial { activation: Activation::Relu, keep } => {
+                // max(x, 0) + slope · min(x, 0).
+                let slopes: Vec<f32> = keep.as_slice().iter().map(|&kept| f32::from(!kept)).collect();
+                let slope = self.floats(parameter("slope"), &elements(x_shape, x.is_map), &slopes);
+                ("PRelu", vec![x.name, slope], vec![], x.is_map)
+            }
+            Op::Partial { activation: Activation::Clip { low, high }, keep } => {
+                let clipped = self.fresh(&parameter("clip"));
+                let inputs = self.clip(&name, x.name.clone(), [*low, *high]);
+                self.push("Clip", &clipped, inputs, vec![]);
+                let mask = self.mask(parameter("mask"), &elements(x_shape, x.is_map), keep);
+                ("Where", vec![mask, clipped, x.name], vec![], x.is_map)
             }
             Op::MaxPool(window) => {
                 ("MaxPool", vec![self.as_map(x, x_shape)], window_attributes(window), true)
@@ -141,6 +147,12 @@ impl Writer {
         };
         self.push(op_type, &name, inputs, attributes);
         self.values.push(Value { name, is_map });
+    }
+
+    /// The inputs of a clip of `x`, for the node called `name`.
+    fn clip(&mut self, name: &str, x: String, [low, high]: [f32; 2]) -> Vec<String> {
+        let min = self.floats(format!("{name}.min"), &[], &[low]);
+        vec![x, min, self.floats(format!("{name}.max"), &[], &[high])]
     }
 
     fn push(&mut self, op_type: &str, name: &str, input: Vec<String>, attribute: Vec<AttributeProto>) {
@@ -180,6 +192,10 @@ impl Writer {
         self.raw(name, dims, FLOAT, values.iter().flat_map(|v| v.to_le_bytes()).collect())
     }
 
+    fn mask(&mut self, name: String, dims: &[usize], mask: &Mask) -> String {
+        self.raw(name, dims, BOOL, mask.as_slice().iter().map(|&kept| u8::from(kept)).collect())
+    }
+
     fn raw(&mut self, name: String, dims: &[usize], data_type: i32, bytes: Vec<u8>) -> String {
         let name = self.fresh(&name);
         self.tensors.push(TensorProto {
@@ -203,6 +219,11 @@ impl Writer {
         }
         name
     }
+}
+
+/// The dimensions of a constant with a value for each element.
+fn elements(shape: Shape, is_map: bool) -> Vec<usize> {
+    if is_map { vec![shape.channels, shape.height, shape.width] } else { vec![shape.channels] }
 }
 
 fn window_attributes(window: &Window) -> Vec<AttributeProto> {

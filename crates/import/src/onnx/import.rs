@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use copriv_ir::{Graph, GraphBuilder, NodeId, Op, Shape, Window};
+use copriv_ir::{Activation, Graph, GraphBuilder, NodeId, Op, Shape, Window};
 use prost::Message;
 
 use super::attributes::{float, int, ints, rounding_up, window};
@@ -240,7 +240,7 @@ fn hint(operator: &str) -> &'static str {
              so that no shape is computed"
         }
         "QuantizeLinear" | "DequantizeLinear" | "QLinearConv" | "ConvInteger" => "export the float model",
-        "LeakyRelu" | "PRelu" | "Sigmoid" | "Tanh" | "HardSwish" | "HardSigmoid" | "Elu" | "Gelu" => {
+        "LeakyRelu" | "Sigmoid" | "Tanh" | "HardSwish" | "HardSigmoid" | "Elu" | "Gelu" => {
             "train with ReLU or ReLU6 in its place"
         }
         "Pad" => "give the padding to the convolution or pool that follows",
@@ -304,6 +304,8 @@ impl Importer {
             "BatchNormalization" => self.batch_norm(node)?,
             "Relu" => self.keep_rank(node, Op::Relu)?,
             "Clip" => self.clip(node)?,
+            "PRelu" => self.prelu(node)?,
+            "Where" => self.choice(node)?,
             "MaxPool" => self.max_pool(node)?,
             "AveragePool" => self.average_pool(node)?,
             "GlobalAveragePool" => {
@@ -581,6 +583,83 @@ impl Importer {
         let (low, high) = (bound(1, "min", f32::MIN)?, bound(2, "max", f32::MAX)?);
         let op = if low == 0.0 && high == f32::MAX { Op::Relu } else { Op::Clip { low, high } };
         self.keep_rank(node, op)
+    }
+
+    /// A ReLU of the elements whose slope is 0; those whose slope is 1 have none.
+    fn prelu(&mut self, node: &NodeProto) -> Result<Value, Trouble> {
+        let x = self.tensor(node, 0)?;
+        let tensor = self.required(node, 1)?;
+        let slopes = tensor.floats(&mut self.budget)?;
+        if let Some(index) = slopes.iter().position(|&slope| slope != 0.0 && slope != 1.0) {
+            return Err(format!(
+                "{}: slope {index} is {}; slopes are 0 (a ReLU) or 1 (none): train with ReLU, or with a mask of ReLUs",
+                tensor.label(),
+                slopes[index]
+            )
+            .into());
+        }
+        let keep: Vec<bool> =
+            self.broadcast(&tensor, &slopes, x)?.iter().map(|&slope| slope == 0.0).collect();
+        let op = Op::Partial { activation: Activation::Relu, keep: keep.into() };
+        self.push(node, op, vec![x.id], x.is_map)
+    }
+
+    /// A choice between an activation and what it reads, by a constant mask.
+    fn choice(&mut self, node: &NodeProto) -> Result<Value, Trouble> {
+        let tensor = self.required(node, 0)?;
+        let [a, b] = [self.tensor(node, 1)?, self.tensor(node, 2)?];
+        let (x, activation, kept) = match [(a, b), (b, a)].map(|(y, x)| self.activation_of(y, x)) {
+            [Some(activation), _] => (b, activation, true),
+            [None, Some(activation)] => (a, activation, false),
+            [None, None] => {
+                return Err("it chooses between other things than a Relu or Clip and what that reads".into());
+            }
+        };
+        let mask = tensor.bools(&mut self.budget)?;
+        let keep: Vec<bool> =
+            self.broadcast(&tensor, &mask, x)?.iter().map(|&chosen| chosen == kept).collect();
+        self.push(node, Op::Partial { activation, keep: keep.into() }, vec![x.id], x.is_map)
+    }
+
+    /// What `y` is, where it is an activation of all of `x`.
+    fn activation_of(&self, y: Tensor, x: Tensor) -> Option<Activation> {
+        let (op, inputs) = self.builder.node(y.id);
+        match op {
+            _ if inputs != [x.id] || x.is_map != y.is_map => None,
+            Op::Relu => Some(Activation::Relu),
+            &Op::Clip { low, high } => Some(Activation::Clip { low, high }),
+            _ => None,
+        }
+    }
+
+    /// The values of a constant, one for each element of `x`.
+    fn broadcast<T: Copy>(
+        &mut self,
+        tensor: &TensorProto,
+        values: &[T],
+        x: Tensor,
+    ) -> Result<Vec<T>, Trouble> {
+        let ((from, _), to) = (tensor.shape()?, dims(x));
+        // Axes are aligned on the right.
+        let fits = from.len() <= to.len()
+            && from.iter().rev().zip(to.iter().rev()).all(|(&from, &to)| from == 1 || from == to);
+        if !fits || values.is_empty() {
+            return Err(format!("{} with dimensions {from:?} does not fit {to:?}", tensor.label()).into());
+        }
+        self.budget = self.budget.checked_sub(x.shape.len()).ok_or("it has too many elements")?;
+        // Where an element's value is: the axes of 1 do not count.
+        let value = |element: usize| {
+            let (mut rest, mut step, mut at) = (element, 1, 0);
+            for (axis, &size) in to.iter().rev().enumerate() {
+                if let Some(&own) = from.iter().rev().nth(axis).filter(|&&own| own > 1) {
+                    at += rest % size * step;
+                    step *= own;
+                }
+                rest /= size;
+            }
+            values[at]
+        };
+        Ok((0..x.shape.len()).map(value).collect())
     }
 
     fn max_pool(&mut self, node: &NodeProto) -> Result<Value, Trouble> {

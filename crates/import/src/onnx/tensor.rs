@@ -6,6 +6,7 @@ use crate::half::{bf16, f16};
 pub(super) const FLOAT: i32 = 1;
 pub(super) const INT64: i32 = 7;
 const INT32: i32 = 6;
+pub(super) const BOOL: i32 = 9;
 const FLOAT16: i32 = 10;
 const DOUBLE: i32 = 11;
 const BFLOAT16: i32 = 16;
@@ -68,6 +69,27 @@ impl TensorProto {
         }
     }
 
+    /// The elements of a tensor of truth values, as [`floats`](Self::floats).
+    pub(super) fn bools(&self, budget: &mut usize) -> Result<Vec<bool>, String> {
+        let (_, count) = self.shape()?;
+        if self.data_type() != BOOL {
+            return Err(format!("{} should hold truth values", self.label()));
+        }
+        let got = self.stored()?;
+        if got != count || self.data_location() == EXTERNAL {
+            let dims = self.shown_dims();
+            return Err(format!("{} has {got} elements, its dimensions {dims:?} make {count}", self.label()));
+        }
+        *budget = budget.checked_sub(count).ok_or_else(|| {
+            format!("{}: all weights together are more than this reader takes", self.label())
+        })?;
+        let raw = self.raw_data();
+        Ok(match raw.is_empty() {
+            true => self.int32_data.iter().map(|&v| v != 0).collect(),
+            false => raw.iter().map(|&v| v != 0).collect(),
+        })
+    }
+
     /// The elements of a short list of integers: a shape, or axes.
     pub(super) fn ints(&self) -> Result<Vec<i64>, String> {
         let (_, count) = self.shape()?;
@@ -93,6 +115,7 @@ impl TensorProto {
             INT64 => (self.int64_data.len(), 8),
             DOUBLE => (self.double_data.len(), 8),
             FLOAT16 | BFLOAT16 => (self.int32_data.len(), 2),
+            BOOL => (self.int32_data.len(), 1),
             other => return Err(self.wrong_type(other)),
         };
         let raw = self.raw_data().len();

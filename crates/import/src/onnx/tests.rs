@@ -398,3 +398,116 @@ fn other_operators() {
     let message = outcome(&model).unwrap_err().to_string();
     assert!(!message.contains('\x1b') && message.len() < 500, "{message}");
 }
+
+fn bools(name: &str, dims: &[i64], values: &[u8]) -> TensorProto {
+    let raw_data = Some(values.to_vec());
+    TensorProto {
+        name: Some(name.to_owned()),
+        dims: dims.to_vec(),
+        data_type: Some(9),
+        raw_data,
+        ..Default::default()
+    }
+}
+
+/// The activation and the mask of the last node.
+fn partial(model: &ModelProto) -> (copriv_ir::Activation, Vec<bool>) {
+    let graph = outcome(model).unwrap();
+    assert_eq!(graph.nodes.len(), 2, "nothing but it is left");
+    match &graph.nodes[1].op {
+        copriv_ir::Op::Partial { activation, keep } => (*activation, keep.as_slice().to_vec()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn masks_are_broadcast() {
+    let of = |dims: &[i64], values: &[f32]| {
+        let prelu = model(vec![node("PRelu", &["x", "m"], "y", &[])], vec![floats("m", dims, values)]);
+        // The same choice of elements: those without a slope.
+        let chosen: Vec<u8> = values.iter().map(|&slope| u8::from(slope == 0.0)).collect();
+        let mut models = vec![prelu];
+        for (inputs, chosen) in
+            [(["m", "r", "x"], chosen.clone()), (["m", "x", "r"], chosen.iter().map(|&c| 1 - c).collect())]
+        {
+            let nodes = vec![node("Relu", &["x"], "r", &[]), node("Where", &inputs, "y", &[])];
+            models.push(model(nodes, vec![bools("m", dims, &chosen)]));
+        }
+        let masks: Vec<_> = models.iter().map(partial).collect();
+        assert!(masks.iter().all(|mask| *mask == masks[0]));
+        assert_eq!(masks[0].0, copriv_ir::Activation::Relu);
+        masks[0].1.clone()
+    };
+    let by = |kept: &dyn Fn([usize; 3]) -> bool| {
+        (0..32).map(|i| kept([i / 16, i / 4 % 4, i % 4])).collect::<Vec<_>>()
+    };
+    assert_eq!(of(&[], &[0.0]), vec![true; 32]);
+    assert_eq!(of(&[1], &[1.0]), vec![false; 32]);
+    assert_eq!(of(&[1, 1, 1, 1], &[-0.0]), vec![true; 32]);
+    assert_eq!(of(&[2, 1, 1], &[0.0, 1.0]), by(&|[c, ..]| c == 0));
+    assert_eq!(of(&[4, 1], &[1.0, 0.0, 0.0, 1.0]), by(&|[_, y, _]| y == 1 || y == 2));
+    assert_eq!(of(&[4], &[1.0, 0.0, 1.0, 1.0]), by(&|[.., x]| x == 1));
+    assert_eq!(of(&[2, 1, 4], &[0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0]), by(&|[c, _, x]| x == 3 * c));
+    let map: Vec<f32> = (0..32).map(|i| if i % 5 == 0 { 0.0 } else { 1.0 }).collect();
+    let expected: Vec<bool> = map.iter().map(|&slope| slope == 0.0).collect();
+    assert_eq!(of(&[2, 4, 4], &map), expected);
+    assert_eq!(of(&[1, 2, 4, 4], &map), expected);
+}
+
+#[test]
+fn activations_of_some_elements() {
+    let slopes = |values: &[f32]| [floats("m", &[2, 1, 1], values)];
+    refused_node(
+        "PRelu",
+        &["x", "m"],
+        &[],
+        &slopes(&[0.0, 0.25]),
+        &["tensor m", "slope 1 is 0.25", "0 (a ReLU)"],
+    );
+    refused_node("PRelu", &["x", "m"], &[], &slopes(&[-1.0, 0.0]), &["slope 0 is -1"]);
+    refused_node("PRelu", &["x", "m"], &[], &slopes(&[0.0, f32::NAN]), &["NaN"]);
+    refused_node("PRelu", &["x"], &[], &[], &["input 1 is missing"]);
+    refused_node("PRelu", &["x", "x"], &[], &[], &["input 1 is computed"]);
+    refused_node("PRelu", &["x", "m"], &[], &[floats("m", &[2], &[0.0; 2])], &["[2]", "[1, 2, 4, 4]"]);
+    refused_node("PRelu", &["x", "m"], &[], &[floats("m", &[1, 1, 2, 4, 4], &[0.0; 32])], &["does not fit"]);
+    refused_node("PRelu", &["x", "m"], &[], &[floats("m", &[0], &[])], &["does not fit"]);
+
+    let choice = |nodes: &[NodeProto], inputs: &[&str], mask: TensorProto| {
+        model([nodes, &[node("Where", inputs, "y", &[])]].concat(), vec![mask, floats("six", &[], &[6.0])])
+    };
+    let relu = node("Relu", &["x"], "r", &[]);
+    let clip = node("Clip", &["x", "", "six"], "r", &[]);
+    let mask = bools("m", &[2, 1, 1], &[1, 0]);
+    let (activation, kept) = partial(&choice(std::slice::from_ref(&clip), &["m", "r", "x"], mask.clone()));
+    assert_eq!(activation, copriv_ir::Activation::Clip { low: f32::MIN, high: 6.0 });
+    assert_eq!(kept.iter().filter(|&&kept| kept).count(), 16);
+    let wrong = |nodes: &[NodeProto], inputs: &[&str], mask: TensorProto, words: &[&str]| {
+        refused(&choice(nodes, inputs, mask), &[&["the-y"], words].concat());
+    };
+    let r = std::slice::from_ref(&relu);
+    let what = ["a Relu or Clip and what that reads"];
+    wrong(r, &["m", "r", "r"], mask.clone(), &what);
+    wrong(r, &["m", "x", "x"], mask.clone(), &what);
+    wrong(&[relu.clone(), node("Relu", &["r"], "s", &[])], &["m", "s", "x"], mask.clone(), &what);
+    wrong(&[node("Flatten", &["x"], "r", &[])], &["m", "r", "x"], mask.clone(), &what);
+    wrong(r, &["m", "r", "six"], mask.clone(), &["input 2 is a constant"]);
+    wrong(r, &["x", "r", "x"], mask.clone(), &["input 0 is computed"]);
+    wrong(r, &["m", "r"], mask.clone(), &["input 2 is missing"]);
+    wrong(r, &["m", "r", "x"], floats("m", &[2, 1, 1], &[1.0, 0.0]), &["truth values"]);
+    wrong(r, &["m", "r", "x"], bools("m", &[2, 1, 1], &[1, 0, 1]), &["3 elements", "make 2"]);
+    wrong(r, &["m", "r", "x"], bools("m", &[3, 1, 1], &[1, 0, 1]), &["does not fit"]);
+    wrong(r, &["m", "r", "x"], TensorProto { data_location: Some(1), ..mask.clone() }, &["tensor m"]);
+    wrong(r, &["m", "r", "x"], bools("m", &[1 << 62, 4, 4], &[1]), &["dimensions"]);
+    // As integers, which the standard allows too.
+    let listed = TensorProto { raw_data: None, int32_data: vec![1, 0], ..mask };
+    assert_eq!(partial(&choice(r, &["m", "r", "x"], listed)).1, kept);
+    // A few bytes do not make many large masks.
+    let mut many: Vec<NodeProto> =
+        (0..40).map(|i| node("PRelu", &[&format!("v{i}"), "m"], &format!("v{}", i + 1), &[])).collect();
+    many.push(node("Relu", &["v40"], "y", &[]));
+    many[0].input[0] = "x".to_owned();
+    let many = model(many, vec![floats("m", &[], &[1.0])]);
+    outcome(&many).unwrap();
+    let error = read_within(&many.encode_to_vec(), "the-file", 33 * 30 + 1).unwrap_err().to_string();
+    assert!(error.contains("the-v31") && error.contains("too many elements"), "{error}");
+}

@@ -1,6 +1,6 @@
 //! The definition: what a float graph computes.
 
-use copriv_ir::{Graph, Node, Op, Shape, Window};
+use copriv_ir::{Activation, Graph, Node, Op, Shape, Window};
 
 /// The outputs of all nodes.
 pub fn all(graph: &Graph, input: &[f32]) -> Vec<Vec<f32>> {
@@ -62,6 +62,13 @@ fn one(graph: &Graph, node: &Node, values: &[Vec<f32>], input: &[f32]) -> Vec<f3
         }
         Op::Relu => x.iter().map(|x| x.max(0.0)).collect(),
         Op::Clip { low, high } => x.iter().map(|x| x.clamp(*low, *high)).collect(),
+        Op::Partial { activation, keep } => {
+            let active = |x: f32| match *activation {
+                Activation::Relu => x.max(0.0),
+                Activation::Clip { low, high } => x.clamp(low, high),
+            };
+            x.iter().zip(keep.as_slice()).map(|(&x, &kept)| if kept { active(x) } else { x }).collect()
+        }
         Op::MaxPool(window) => {
             pool(x, shape, y, window, f32::NEG_INFINITY, |a| a.into_iter().fold(f32::NEG_INFINITY, f32::max))
         }

@@ -2,7 +2,7 @@
 
 use crate::forward;
 use copriv_import::{onnx, picture, zoo};
-use copriv_ir::{Graph, GraphBuilder, NodeId, Op, Shape, Window, fold_affine};
+use copriv_ir::{Activation, Graph, GraphBuilder, NodeId, Op, Shape, Window, fold_affine};
 use proptest::prelude::*;
 
 macro_rules! model {
@@ -119,7 +119,7 @@ pub fn random_graph(input: Shape, steps: &[Step]) -> Graph {
             stride: [1 + c % 2, 1 + d % 2],
             padding: [b % 2, a % 2, c % 2, d % 2],
         };
-        let op = match kind % 12 {
+        let op = match kind % 14 {
             0 | 1 => {
                 let groups = if a % 2 == 0 { 1 } else { shape.channels };
                 let out_channels = groups * (1 + b % 4);
@@ -137,6 +137,18 @@ pub fn random_graph(input: Shape, steps: &[Step]) -> Graph {
             8 => Op::GlobalAvgPool,
             9 => Op::Add,
             10 => Op::Concat,
+            12 | 13 => {
+                let clip = Activation::Clip { low: -(a as f32), high: 1.0 };
+                // None, all, whole channels, any.
+                let kept = |i: usize| match b % 4 {
+                    0 => c % 2 == 0,
+                    1 => (i / shape.area() + c) % 2 == 0,
+                    _ => (i * (2 * d + 1) / 3 + c) % 3 == 0,
+                };
+                let keep: Vec<bool> = (0..shape.len()).map(kept).collect();
+                let activation = if kind % 14 == 12 { Activation::Relu } else { clip };
+                Op::Partial { activation, keep: keep.into() }
+            }
             _ if shape.is_vector() => continue,
             _ => Op::Flatten,
         };

@@ -1,7 +1,7 @@
 //! A network with every kind of layer.
 
 use copriv_ir::{
-    Error, Graph, GraphBuilder, LowerOptions, Lowered, Shape, Simplify, Window, lower, simplify,
+    Activation, Error, Graph, GraphBuilder, LowerOptions, Lowered, Shape, Simplify, Window, lower, simplify,
 };
 use copriv_ring::Width;
 
@@ -35,4 +35,24 @@ pub fn lowered() -> Result<Lowered, Error> {
 pub fn simplified() -> Result<Lowered, Error> {
     let options = Simplify { integer_bits: 4, ..Simplify::default() };
     simplify(&lowered()?, &options, &mut |_, input| u32::from(input.width == 6))
+}
+
+/// With activations of some elements: of any, of whole channels, of one.
+pub fn partial() -> Result<Lowered, Error> {
+    let mut net = GraphBuilder::new("partial", Shape::new(2, 3, 3))?;
+    let conv = |net: &mut GraphBuilder, name: &str, x| {
+        net.conv(name, x, Window::square(3, 1, 1), 1, vec![0.25; 4 * 9], vec![0.5; 2])
+    };
+    let input = net.input();
+    let x = conv(&mut net, "first", input)?;
+    let x = net.partial_relu("relu", x, (0..18).map(|i| i % 5 == 0).collect::<Vec<_>>())?;
+    let x = conv(&mut net, "second", x)?;
+    let relu6 = Activation::Clip { low: 0.0, high: 4.0 };
+    let x = net.partial("relu6", x, relu6, (0..18).map(|i| i < 9).collect::<Vec<_>>())?;
+    let x = conv(&mut net, "third", x)?;
+    let clip = Activation::Clip { low: -1.0, high: 1.0 };
+    let x = net.partial("clip", x, clip, (0..18).map(|i| i == 7).collect::<Vec<_>>())?;
+    let x = net.max_pool("maxpool", x, Window::square(2, 1, 0))?;
+    let x = net.partial_relu("last", x, vec![true, true, true, false, false, false, true, false])?;
+    simplify(&lower(&net.finish(x)?, OPTIONS)?, &Simplify::default(), &mut |_, _| 0)
 }

@@ -1,12 +1,12 @@
 //! An architecture is what a peer sends: it is refused or it is well-formed, and nothing panics.
 
-use copriv_ir::{Architecture, LayerOp, Shape, Simplify, simplify_architecture};
+use copriv_ir::{Architecture, Error, Fault, LayerOp, Mask, Shape, Simplify, simplify_architecture};
 use proptest::prelude::*;
 use serde_json::Value;
 
-/// As lowered, and as simplified.
-fn architectures() -> [Architecture; 2] {
-    [crate::common::lowered(), crate::common::simplified()]
+/// As lowered, as simplified, and with activations of some elements.
+fn architectures() -> [Architecture; 3] {
+    [crate::common::lowered(), crate::common::simplified(), crate::common::partial()]
         .map(|net| net.expect("the network is valid").architecture)
 }
 
@@ -27,6 +27,10 @@ fn is_well_formed(net: &Architecture) {
         assert_eq!(layer.op == LayerOp::Input, index == 0);
         assert!(layer.inputs.iter().all(|&input| input < index && last[input] >= index));
         assert!(layer.op.matrix_shape().is_none_or(|[rows, cols]| rows * cols < 1 << 31));
+        if let Some(keep) = &layer.keep {
+            assert!(layer.op.is_activation() && keep.len() == layer.shape.len());
+            assert!((1..keep.len()).contains(&layer.kept()));
+        }
         if let LayerOp::Conv(g) = layer.op {
             assert!(net.layers[layer.inputs[0]].frac_bits + g.headroom <= layer.frac_bits);
         }
@@ -86,11 +90,47 @@ fn every_kind_is_there() {
         "maxpool",
         "relu",
         "relu6",
+        "relu6_truncate",
         "relu_truncate",
         "shift",
         "truncate",
     ];
     assert_eq!(kinds, all);
+}
+
+/// Whatever is wrong with a mask, it is said of which layer.
+#[test]
+fn masks_are_checked() {
+    let good = &architectures()[2];
+    let masked = good.layers.iter().position(|layer| layer.keep.is_some()).expect("there is one");
+    let fault = |change: &dyn Fn(&mut Architecture)| {
+        let mut net = good.clone();
+        change(&mut net);
+        match net.validate() {
+            Err(Error::Node { node, fault }) => (node, fault),
+            other => panic!("{other:?}"),
+        }
+    };
+    let name = good.layers[masked].name.clone();
+    let short = fault(&|net| net.layers[masked].keep = Some(vec![true, false].into()));
+    assert_eq!(short, (name.clone(), Fault::Length { what: "mask", expected: 18, got: 2 }));
+    let idle = fault(&|net| net.layers[masked].keep = Some(vec![true; 18].into()));
+    assert_eq!(idle, (name, Fault::IdleMask));
+    let conv = fault(&|net| net.layers[1].keep = net.layers[masked].keep.clone());
+    assert_eq!(conv, ("first".into(), Fault::MaskPlace("conv")));
+    // A digit for six elements, and nothing for layers without a mask.
+    let json = serde_json::to_string(good).expect("serialises");
+    assert!(json.contains(r#""keep":{"elements":18,"kept":"#));
+    assert_eq!(
+        json.matches("\"keep\"").count(),
+        good.layers.iter().filter(|layer| layer.keep.is_some()).count()
+    );
+    for (from, to) in [("\"elements\":18", "\"elements\":19"), ("\"elements\":18", "\"elements\":17")] {
+        assert!(
+            json.contains(from)
+                && parse(&json.replacen(from, to, 1)).is_none_or(|net| net.validate().is_err())
+        );
+    }
 }
 
 #[test]
@@ -133,6 +173,20 @@ fn lies_are_refused(good: &Architecture) {
             refused("shape", &|net| net.layers[at].shape.channels += 1);
             refused("second input", &|net| net.layers[at].op = LayerOp::Input);
             refused("no operand", &|net| net.layers[at].inputs.clear());
+        }
+        let len = good.layers[at].shape.len();
+        let some = |len: usize| Some(Mask::from((0..len).map(|i| i == 0).collect::<Vec<_>>()));
+        for keep in [
+            some(0),
+            some(len + 1),
+            some(len - 1),
+            Some(vec![true; len].into()),
+            Some(vec![false; len].into()),
+        ] {
+            refused("mask", &|net| net.layers[at].keep.clone_from(&keep));
+        }
+        if !good.layers[at].op.is_activation() {
+            refused("mask of no activation", &|net| net.layers[at].keep = some(len));
         }
         refused("numbers", &|net| match &mut net.layers[at].op {
             LayerOp::Input => net.layers[at].inputs = vec![0],
@@ -202,7 +256,7 @@ proptest! {
     #[test]
     fn mutated_values(
         changes in prop::collection::vec((0..500usize, hostile_value()), 1..4),
-        which in 0..2usize,
+        which in 0..3usize,
         headroom in prop_oneof![0..5u32, any::<u32>()],
     ) {
         let mut tree = serde_json::to_value(&architectures()[which]).expect("serialises");
@@ -216,8 +270,10 @@ proptest! {
     }
 
     #[test]
-    fn mutated_bytes(changes in prop::collection::vec((any::<prop::sample::Index>(), b' '..b'~'), 1..4)) {
-        let mut json = serde_json::to_vec(&architectures()[1]).expect("serialises");
+    fn mutated_bytes(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), b' '..b'~'), 1..4), which in 1..3usize,
+    ) {
+        let mut json = serde_json::to_vec(&architectures()[which]).expect("serialises");
         for (at, byte) in changes {
             let at = at.index(json.len());
             json[at] = byte;

@@ -1,7 +1,9 @@
 //! Shape inference and validation of graphs.
 
 use copriv_ir::limits::{MAX_ELEMENTS, MAX_NODES};
-use copriv_ir::{ConvGeometry, Error, Fault, Graph, GraphBuilder, Node, NodeId, Op, Shape, Window};
+use copriv_ir::{
+    Activation, ConvGeometry, Error, Fault, Graph, GraphBuilder, Node, NodeId, Op, Shape, Window,
+};
 use proptest::prelude::*;
 
 fn fault<T: std::fmt::Debug>(result: Result<T, Error>) -> Fault {
@@ -98,6 +100,20 @@ fn parameters_that_are_refused() {
         assert!(one(x, Op::Clip { low: 0.0, high: bad }).is_err());
     }
     assert_eq!(fault(one(x, Op::Clip { low: 1.0, high: 0.0 })), Fault::EmptyClip);
+    for (activation, len) in [
+        (Activation::Relu, 17),
+        (Activation::Relu, 19),
+        (Activation::Relu, 0),
+        (Activation::Clip { low: 0.0, high: 1.0 }, 2),
+    ] {
+        let short = Op::Partial { activation, keep: vec![true; len].into() };
+        assert_eq!(fault(one(x, short)), Fault::Length { what: "mask", expected: 18, got: len });
+    }
+    let partial =
+        |low, high| Op::Partial { activation: Activation::Clip { low, high }, keep: vec![true; 18].into() };
+    assert_eq!(fault(one(x, partial(1.0, 0.0))), Fault::EmptyClip);
+    assert!(one(x, partial(f32::NAN, 0.0)).is_err());
+    assert_eq!(one(x, partial(0.0, 1.0)), Ok(x));
     let linear = Op::Linear { outputs: 1, weight: vec![0.0; 18], bias: vec![0.0] };
     assert_eq!(fault(one(x, linear)), Fault::NotAVector(x));
     assert_eq!(fault(one(x, Op::Input)), Fault::InputPlace);

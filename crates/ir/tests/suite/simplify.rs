@@ -296,6 +296,47 @@ fn what_several_read_is_truncated_once() -> Result<(), Error> {
     Ok(())
 }
 
+/// Truncations are fused with activations of some elements as with others, but their signs stay unknown, and a max pool after
+/// one stays after it.
+#[test]
+fn activations_of_some_elements() -> Result<(), Error> {
+    let net = crate::common::partial()?.architecture;
+    let expected = [
+        "input = input() @ 12",
+        "first = conv(input) @ 24",
+        "relu = relu_truncate(first) @ 12",
+        "second = conv(relu) @ 24",
+        "relu6 = relu6_truncate(second) @ 12",
+        "third = conv(relu6) @ 24",
+        "clip = clip(third) @ 24",
+        "maxpool = maxpool(clip) @ 24",
+        "last = relu_truncate(maxpool) @ 12",
+    ];
+    assert_eq!(listing(&net), expected);
+    let kept: Vec<usize> = net.layers.iter().filter(|layer| layer.keep.is_some()).map(Layer::kept).collect();
+    assert_eq!(kept, [4, 9, 1, 4]);
+    assert!(net.nonnegative().iter().all(|known| !known));
+    let build = |net: &mut GraphBuilder| {
+        let x = net.relu("whole", net.input())?;
+        let x = net.max_pool("pool", x, Window::square(2, 2, 0))?;
+        let mut keep = vec![true; net.shape(x).len()];
+        keep[0] = false;
+        let x = net.partial_relu("relu", x, keep)?;
+        net.max_pool("pool", x, Window::square(2, 1, 0))
+    };
+    let net = simple(41, Simplify::default(), 0, build)?.architecture;
+    let expected = [
+        "input = input() @ 12",
+        "pool = maxpool(input) @ 12",
+        "whole = relu(pool) @ 12",
+        "relu = relu(whole) @ 12",
+    ];
+    assert_eq!(listing(&net)[..4], expected);
+    // Of what is not negative a ReLU of some elements makes nothing negative.
+    assert_eq!(net.nonnegative(), [false, false, true, true, true]);
+    Ok(())
+}
+
 #[test]
 fn headroom_is_asked_once_a_convolution() -> Result<(), Error> {
     let net = lowered()?;

@@ -20,7 +20,7 @@ pub fn one_layer(
     };
     let layer = |name: &str, op, inputs, shape, frac_bits| {
         let name = name.into();
-        Layer { name, op, inputs, shape, frac_bits }
+        Layer { name, op, inputs, shape, frac_bits, keep: None }
     };
     let layers =
         vec![layer("input", LayerOp::Input, vec![], input, 0), layer("y", op, vec![0], output, frac_bits)];

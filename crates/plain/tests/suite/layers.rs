@@ -63,7 +63,7 @@ fn add_and_concat() -> Result<(), Error> {
     let width = Width::of(8);
     let layer = |op, inputs, channels| {
         let shape = Shape::new(channels, 1, 2);
-        Layer { name: String::new(), op, inputs, shape, frac_bits: 0 }
+        Layer { name: String::new(), op, inputs, shape, frac_bits: 0, keep: None }
     };
     let layers = vec![
         layer(LayerOp::Input, vec![], 1),

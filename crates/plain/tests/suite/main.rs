@@ -3,5 +3,6 @@
 mod conv;
 mod layers;
 mod merge;
+mod partial;
 mod random;
 mod simplify;

@@ -1,6 +1,8 @@
 //! Random small networks: the lowered network stays within a proven distance of the float one.
 
-use copriv_ir::{Fault, Graph, GraphBuilder, LowerOptions, NodeId, Op, Shape, Window, fold_affine, lower};
+use copriv_ir::{
+    Activation, Fault, Graph, GraphBuilder, LowerOptions, NodeId, Op, Shape, Window, fold_affine, lower,
+};
 use copriv_plain::{evaluate, evaluate_output, float, headroom};
 use copriv_ring::{FixedPoint, RingVec, Width};
 use proptest::prelude::*;
@@ -23,6 +25,20 @@ impl Numbers {
     }
 }
 
+/// Elements of a map that keep their activation: none, all, one, any, whole channels.
+pub fn mask(numbers: &mut Numbers, shape: Shape) -> Vec<bool> {
+    let (kind, one) = (numbers.below(6), numbers.below(shape.len()));
+    let channels: Vec<bool> = (0..shape.channels).map(|_| numbers.below(2) == 0).collect();
+    let kept = |i: usize| match kind {
+        0 => false,
+        1 => true,
+        2 => i == one,
+        3 => channels[i / shape.area()],
+        _ => numbers.below(3) == 0,
+    };
+    (0..shape.len()).map(kept).collect()
+}
+
 /// A network of up to `steps` random layers and a linear one; steps that do not fit the shapes are left out.
 pub fn network(seed: u64, steps: usize) -> Result<Graph, copriv_ir::Error> {
     let numbers = &mut Numbers(seed);
@@ -40,7 +56,7 @@ pub fn network(seed: u64, steps: usize) -> Result<Graph, copriv_ir::Error> {
             stride: [1 + numbers.below(2), 1 + numbers.below(2)],
             padding: [numbers.below(2), numbers.below(2), numbers.below(2), numbers.below(2)],
         };
-        let made = match numbers.below(12) {
+        let made = match numbers.below(14) {
             kind @ 0..=3 => {
                 let (groups, out) = match kind {
                     0 => (shape.channels, shape.channels),
@@ -63,6 +79,11 @@ pub fn network(seed: u64, steps: usize) -> Result<Graph, copriv_ir::Error> {
             }
             5 => net.relu(name, x),
             6 => net.clip(name, x, -0.5 * numbers.below(2) as f32, 1.0),
+            12 => net.partial_relu(name, x, mask(numbers, shape)),
+            13 => {
+                let activation = Activation::Clip { low: -0.5 * numbers.below(2) as f32, high: 1.0 };
+                net.partial(name, x, activation, mask(numbers, shape))
+            }
             7 => net.max_pool(name, x, window),
             8 => net.avg_pool(name, x, window),
             9 | 10 => {
@@ -120,6 +141,9 @@ fn bounds(graph: &Graph, frac_bits: u32) -> Vec<Bound> {
             Op::Input => Bound { largest: 1.0, error: unit / 2.0 },
             Op::Conv { weight, bias, .. } | Op::Linear { weight, bias, .. } => product(weight, bias, of(0)),
             Op::Clip { .. } => Bound { largest: 1.0, error: of(0).error + unit },
+            Op::Partial { activation: Activation::Clip { .. }, .. } => {
+                Bound { largest: of(0).largest.max(1.0), error: of(0).error + unit }
+            }
             Op::AvgPool(window) => mean(window.area(), of(0)),
             Op::GlobalAvgPool => mean(graph.nodes[node.inputs[0].0].shape.area(), of(0)),
             Op::Add => Bound { largest: of(0).largest + of(1).largest, error: of(0).error + of(1).error },
@@ -127,7 +151,7 @@ fn bounds(graph: &Graph, frac_bits: u32) -> Vec<Bound> {
                 let (a, b) = (of(0), of(1));
                 Bound { largest: a.largest.max(b.largest), error: a.error.max(b.error) }
             }
-            Op::Relu | Op::MaxPool(_) | Op::Flatten | Op::BatchNorm { .. } => of(0),
+            Op::Relu | Op::Partial { .. } | Op::MaxPool(_) | Op::Flatten | Op::BatchNorm { .. } => of(0),
         };
         bounds.push(bound);
     }
@@ -147,7 +171,12 @@ proptest! {
         let input = RingVec::from_words(fixed.width, words);
 
         let folded = fold_affine(&graph)?;
-        prop_assert!(folded.nodes.iter().all(|node| node.op.kind() != "batch norm"));
+        let needless = |op: &Op| match op {
+            Op::BatchNorm { .. } => true,
+            Op::Partial { keep, .. } => !(1..keep.len()).contains(&keep.kept()),
+            _ => false,
+        };
+        prop_assert!(!folded.nodes.iter().any(|node| needless(&node.op)));
         let bounds = bounds(&folded, fixed.frac_bits);
         let bound = bounds[bounds.len() - 1];
         let float = float::evaluate(&graph, &picture)?;
@@ -181,7 +210,7 @@ fn random_networks_have_every_kind() -> Result<(), copriv_ir::Error> {
             *kinds.entry(node.op.kind()).or_insert(0) += 1;
         }
     }
-    assert_eq!(kinds.len(), 12, "{kinds:?}");
+    assert_eq!(kinds.len(), 14, "{kinds:?}");
     assert!(kinds.values().all(|&count| count >= 20), "{kinds:?}");
     Ok(())
 }

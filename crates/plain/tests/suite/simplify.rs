@@ -1,10 +1,10 @@
 //! A simplified network computes what the lowered one does, up to roundings; and what is known never to be
 //! negative never is.
 
-use crate::random::{Numbers, network};
+use crate::random::{Numbers, mask, network};
 use copriv_ir::{
-    Architecture, Graph, GraphBuilder, Layer, LayerOp, LowerOptions, Lowered, Shape, Simplify, Window, lower,
-    simplify, simplify_architecture,
+    Activation, Architecture, Graph, GraphBuilder, Layer, LayerOp, LowerOptions, Lowered, Shape, Simplify,
+    Window, lower, simplify, simplify_architecture,
 };
 use copriv_plain::{evaluate, evaluate_output, headroom};
 use copriv_ring::{FixedPoint, RingVec, Width};
@@ -84,7 +84,12 @@ fn chain(seed: u64, steps: usize) -> Result<Graph, copriv_ir::Error> {
         let name = format!("{step}");
         let shape = net.shape(x);
         let stride = 1 + numbers.below(2);
-        let made = match numbers.below(6) {
+        let made = match numbers.below(8) {
+            6 => net.partial_relu(name, x, mask(numbers, shape)),
+            7 => {
+                let activation = Activation::Clip { low: -0.5 * numbers.below(2) as f32, high: 1.0 };
+                net.partial(name, x, activation, mask(numbers, shape))
+            }
             0 | 1 => {
                 let (window, out) = (Window::square(3, stride, 1), 1 + numbers.below(4));
                 let taps = shape.channels * 9;
@@ -108,6 +113,7 @@ fn blocks(seed: u64, steps: usize) -> Result<Graph, copriv_ir::Error> {
     let numbers = &mut Numbers(seed);
     let mut net = GraphBuilder::new("blocks", Shape::new(2, 8, 8))?;
     let clips = numbers.below(3) == 0;
+    let (partial, masks) = (numbers.below(2) == 0, &mut Numbers(!seed));
     let mut x = net.input();
     for step in 0..steps {
         let mut conv = |net: &mut GraphBuilder, part: &str, x, out, stride| {
@@ -116,8 +122,13 @@ fn blocks(seed: u64, steps: usize) -> Result<Graph, copriv_ir::Error> {
             let window = Window::square(3, stride, 1);
             net.conv(format!("{step}.{part}"), x, window, 1, weight, numbers.floats(out, 1.0))
         };
-        let activation = |net: &mut GraphBuilder, part: &str, x| {
+        let mut activation = |net: &mut GraphBuilder, part: &str, x| {
             let name = format!("{step}.{part}");
+            if partial {
+                let clip = Activation::Clip { low: 0.0, high: 1.0 };
+                let keep = mask(masks, net.shape(x));
+                return net.partial(name, x, if clips { clip } else { Activation::Relu }, keep);
+            }
             if clips { net.clip(name, x, 0.0, 1.0) } else { net.relu(name, x) }
         };
         let Shape { channels, height, .. } = net.shape(x);
@@ -169,7 +180,7 @@ fn checks_out(simple: &Architecture, net: &Architecture) -> Result<(), TestCaseE
         prop_assert!(is_read, "nothing reads {}", layer.name);
     }
     let count = |net: &Architecture, counted: &dyn Fn(&LayerOp) -> bool| -> usize {
-        net.layers.iter().filter(|layer| counted(&layer.op)).map(|layer| layer.shape.len()).sum()
+        net.layers.iter().filter(|layer| counted(&layer.op)).map(Layer::kept).sum()
     };
     let relu = |op: &LayerOp| matches!(op, LayerOp::Relu | LayerOp::ReluTruncate { .. });
     let truncation = |op: &LayerOp| match *op {
@@ -177,8 +188,11 @@ fn checks_out(simple: &Architecture, net: &Architecture) -> Result<(), TestCaseE
         LayerOp::AvgPool { shift, .. } => shift > 0,
         _ => false,
     };
+    let truncated = |net: &Architecture| -> usize {
+        net.layers.iter().filter(|layer| truncation(&layer.op)).map(|layer| layer.shape.len()).sum()
+    };
     prop_assert!(count(simple, &relu) <= count(net, &relu));
-    prop_assert!(count(simple, &truncation) <= count(net, &truncation));
+    prop_assert!(truncated(simple) <= truncated(net));
     Ok(())
 }
 
@@ -262,6 +276,9 @@ fn random_networks_meet_every_rewrite() -> Result<(), copriv_ir::Error> {
         for layer in &simple.layers {
             let scale = layer.inputs.first().map_or(layer.frac_bits, |&i| simple.layers[i].frac_bits);
             match layer.op {
+                LayerOp::ReluTruncate { .. } if layer.keep.is_some() => count("partial relu_truncate"),
+                LayerOp::ClipTruncate { .. } if layer.keep.is_some() => count("partial relu6_truncate"),
+                LayerOp::Relu | LayerOp::Clip { .. } if layer.keep.is_some() => count("partial"),
                 LayerOp::Shift { .. } | LayerOp::ReluTruncate { .. } | LayerOp::ClipTruncate { .. } => {
                     count(layer.op.kind());
                 }
@@ -281,7 +298,7 @@ fn random_networks_meet_every_rewrite() -> Result<(), copriv_ir::Error> {
             }
         }
     }
-    assert_eq!(kinds.len(), 11, "{kinds:?}");
+    assert_eq!(kinds.len(), 14, "{kinds:?}");
     assert!(kinds.values().all(|&count| count >= 5), "{kinds:?}");
     Ok(())
 }

@@ -1,15 +1,15 @@
 //! Arguments that several commands have.
 
+use burn::tensor::Device;
 use clap::{Args, ValueEnum};
 use copriv_ir::{Graph, LowerOptions};
-use copriv_runner::{Ot, Reveal, Settings, Suite, Truncation};
 use copriv_ring::Width;
+use copriv_runner::{Ot, Reveal, Settings, Suite, Truncation};
 use copriv_train::Error;
 use copriv_train::augment::Augment;
 use copriv_train::cost::Setting;
 use copriv_train::data::{Data, Source, Split};
 use copriv_train::recipe::{Distill, Recipe, Rule, Schedule};
-use burn::tensor::Device;
 use std::path::{Path, PathBuf};
 
 /// The pictures.
@@ -48,7 +48,8 @@ impl DataArgs {
     }
 
     pub fn name(&self) -> String {
-        let stem = |path: &Path| path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
+        let stem =
+            |path: &Path| path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
         self.data_name.clone().unwrap_or_else(|| match &self.data {
             Source::Npz(file) => stem(file),
             Source::Folder { dir, .. } => stem(dir),
@@ -242,7 +243,10 @@ impl RunArgs {
     pub fn device(&self) -> Result<Device, Error> {
         if let Some(threads) = self.threads {
             if !(1..=1024).contains(&threads) {
-                return Err(Error::Setting { name: "threads", why: format!("{threads} is not from 1 to 1024") });
+                return Err(Error::Setting {
+                    name: "threads",
+                    why: format!("{threads} is not from 1 to 1024"),
+                });
             }
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
             pool.map_err(|e| Error::Setting { name: "threads", why: e.to_string() })?;

@@ -51,7 +51,8 @@ impl Eval {
             Part::Test => data::Part::Test,
         };
         if data.part(part).is_empty() {
-            let why = "the data has no such pictures; hold some out by --test or choose another part".to_owned();
+            let why =
+                "the data has no such pictures; hold some out by --test or choose another part".to_owned();
             return Err(Error::Setting { name: "part", why });
         }
         let device = self.run.device()?;

@@ -63,7 +63,8 @@ impl Train {
         self.place.prepare()?;
         let device = self.run.device()?;
         let mut net = Network::new(&graph, &device)?;
-        let untrained = self.model.starts_with("zoo:") && self.model != "zoo:digits" && self.weights.is_none();
+        let untrained =
+            self.model.starts_with("zoo:") && self.model != "zoo:digits" && self.weights.is_none();
         match self.init.unwrap_or(if untrained { Init::He } else { Init::Keep }) {
             Init::He => net.initialise(recipe.seed)?,
             Init::Keep => calibrate(&mut net, &data, 5_000)?,
@@ -86,7 +87,12 @@ impl Train {
         let weights = copriv_import::safetensors::write(&trained)?;
         replace(&out.join("weights.safetensors"), &weights)?;
         let records = curves::read(&place.metrics())?;
-        curves::draw(&records, &format!("{} on {}", graph.name, self.data.name()), &out.join("curves.png"), Size::default())?;
+        curves::draw(
+            &records,
+            &format!("{} on {}", graph.name, self.data.name()),
+            &out.join("curves.png"),
+            Size::default(),
+        )?;
         let mut costs = Costs::new(setting, Objective::Total);
         let folded = fold_affine(&trained).map_err(Error::Graph)?;
         let bytes = costs.of(&folded)?;
