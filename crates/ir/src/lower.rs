@@ -1,7 +1,7 @@
 use crate::weights::signed_bits;
 use crate::{
     Activation, Architecture, ConvGeometry, Error, Fault, Graph, Layer, LayerOp, LayerWeights, Lowered, Node,
-    Op, Shape, Weights, Window, fold_affine, passes::fold,
+    Op, Weights, Window, fold_affine, passes::fold,
 };
 use copriv_ring::{FixedPoint, Width};
 

@@ -5,7 +5,9 @@
 //! an inference with them puts on the wire. [`Costs::structure`] takes all weights to need [`Setting::weight_bits`] bits: it says
 //! the same before and after training, equals [`Costs::of`] where the weights do need so many, and is quick enough for a search.
 
-use copriv_ir::{Graph, LowerOptions, Op, fold_affine, lower, lower_outline, merge_linear, merge_outline};
+use copriv_ir::{
+    Graph, LowerOptions, Node, Op, fold_affine, lower, lower_outline, merge_linear, merge_outline,
+};
 use copriv_ring::Width;
 use copriv_runner::planner::Planner;
 use copriv_runner::{Plan, Settings};
@@ -334,8 +336,12 @@ fn price([before, online]: [u64; 2], objective: Objective) -> u64 {
 
 /// Elements that go through activations.
 pub fn relus(net: &Graph) -> usize {
-    let activations = net.nodes.iter().filter(|node| matches!(node.op, Op::Relu | Op::Clip { .. }));
-    activations.map(|node| node.shape.len()).sum()
+    let of = |node: &Node| match &node.op {
+        Op::Relu | Op::Clip { .. } => node.shape.len(),
+        Op::Partial { keep, .. } => keep.kept(),
+        _ => 0,
+    };
+    net.nodes.iter().map(of).sum()
 }
 
 /// Weights, biases, scales and shifts.

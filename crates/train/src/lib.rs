@@ -13,10 +13,12 @@ pub mod fit;
 pub mod loss;
 pub mod network;
 pub mod ops;
+pub mod optimize;
 pub mod optimizer;
 pub mod pareto;
 pub mod progress;
 pub mod recipe;
+pub mod search;
 pub mod select;
 
 pub use error::Error;

@@ -109,7 +109,13 @@ pub struct Plan {
 
 impl Plan {
     /// With what the program takes by default: half the epochs of fine-tuning for the search, at the same rate.
-    pub fn new(strategy: Strategy, budget: Budget, objective: Objective, setting: Setting, recipe: Recipe) -> Self {
+    pub fn new(
+        strategy: Strategy,
+        budget: Budget,
+        objective: Objective,
+        setting: Setting,
+        recipe: Recipe,
+    ) -> Self {
         let epochs = recipe.epochs.div_ceil(2);
         Self {
             strategy,
@@ -188,7 +194,8 @@ pub fn optimize(
     let mut seconds = 0.0;
     let mut dropped = None;
     if !(resume && structure_file.exists()) {
-        let (structure, found) = search(&teacher, data, plan, limit, &mut costs, &place("search"), &bar("search  "))?;
+        let (structure, found) =
+            search(&teacher, data, plan, limit, &mut costs, &place("search"), &bar("search  "))?;
         dropped = found.dropped;
         seconds += found.seconds;
         if let Some((names, of)) = &dropped {
@@ -345,7 +352,7 @@ fn search(
                 }
             };
             let elements: Vec<usize> = all.iter().map(|block| block.elements).collect();
-            let chosen = select::greedy_relus(&harm, &elements, limit, &mut cost);
+            let chosen = select::greedy_relus(&elements, &harm, limit, &mut cost);
             if let Some(e) = failed {
                 return Err(e.into());
             }
@@ -354,9 +361,13 @@ fn search(
                     "the budget of {limit} bytes is not reached by removing activations; give a larger one, or merge too by --method blocks"
                 )));
             };
-            let names = all.iter().zip(&chosen).filter(|(_, dropped)| **dropped).map(|(block, _)| block.name.clone());
+            let names = all
+                .iter()
+                .zip(&chosen.dropped)
+                .filter(|(_, dropped)| **dropped)
+                .map(|(block, _)| block.name.clone());
             let dropped = Some((names.collect(), all.len()));
-            Ok((without(&net, &all, &chosen, how)?, Found { dropped, seconds: 0.0 }))
+            Ok((without(&net, &all, &chosen.dropped, how)?, Found { dropped, seconds: 0.0 }))
         }
     }
 }

@@ -1,12 +1,12 @@
 //! Searches: what training adds to find which activations go.
 
 use crate::blocks::{Block, Without, blocks, without};
-use crate::cost::{Costs, Objective};
+use crate::cost::Costs;
 use crate::fit::{At, Flow, Method};
-use crate::network::{Gates, Network};
+use crate::network::Network;
 use crate::{Error, select};
 use burn::tensor::{Tensor, TensorData};
-use copriv_ir::{Graph, NodeId};
+use copriv_ir::{Activation, Graph, Mask, NodeId, Op, fold_affine};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
@@ -142,10 +142,11 @@ impl<'a> BlockSearch<'a> {
             })
         };
         let dropped = match choice {
-            Choice::Bytes => select::within(&harm, limit, &mut cost),
+            Choice::Bytes => select::choose(&harm, limit, &mut cost),
             Choice::Count => select::by_count(&harm, limit, &mut cost),
         };
-        let dropped = dropped.unwrap_or_else(|| vec![true; harm.len()]);
+        // All of them are within the budget.
+        let dropped = dropped.map_or_else(|| vec![true; harm.len()], |choice| choice.dropped);
         let savings = select::savings(&dropped, &mut cost);
         if let Some(e) = failed {
             return Err(e);
@@ -238,7 +239,13 @@ impl<'a> PartSearch<'a> {
     ///
     /// # Errors
     /// [`Error::Cost`]; [`Error::Budget`] where the network without activations takes more.
-    pub fn new(net: &Graph, costs: &'a mut Costs, limit: u64, by_channel: bool, lambda: f64) -> Result<Self, Error> {
+    pub fn new(
+        net: &Graph,
+        costs: &'a mut Costs,
+        limit: u64,
+        by_channel: bool,
+        lambda: f64,
+    ) -> Result<Self, Error> {
         let mut search = Self { costs, net: net.clone(), by_channel, limit, lambda, count: usize::MAX };
         let nothing: Vec<(NodeId, Vec<bool>)> =
             activations(net).into_iter().map(|id| (id, vec![false; net.nodes[id.0].shape.len()])).collect();
@@ -257,7 +264,7 @@ impl<'a> PartSearch<'a> {
     }
 
     fn bytes(&mut self, keep: &[(NodeId, Vec<bool>)]) -> Result<u64, Error> {
-        let net = masked(&self.net, keep)?;
+        let net = fold_affine(&masked(&self.net, keep)?)?;
         Ok(self.costs.of(&net)?.of(self.costs.objective()))
     }
 
@@ -339,17 +346,29 @@ impl Method for PartSearch<'_> {
     }
 }
 
-/// All activations of a network.
+/// All activations of a network that are of all elements.
 pub fn activations(net: &Graph) -> Vec<NodeId> {
-    use copriv_ir::Op;
     let is = |op: &Op| matches!(op, Op::Relu | Op::Clip { .. });
     net.nodes.iter().enumerate().filter(|(_, node)| is(&node.op)).map(|(index, _)| NodeId(index)).collect()
 }
 
-/// Bytes that an objective looks at: for texts.
-pub fn objective_name(objective: Objective) -> &'static str {
-    match objective {
-        Objective::Total => "total",
-        Objective::Online => "online",
+/// `net` with its activations for the elements that are kept alone.
+///
+/// # Errors
+/// [`Error::Graph`].
+pub fn masked(net: &Graph, keep: &[(NodeId, Vec<bool>)]) -> Result<Graph, Error> {
+    let mut net = net.clone();
+    for (id, keep) in keep {
+        let op = &mut net.nodes[id.0].op;
+        let activation = match *op {
+            Op::Relu => Activation::Relu,
+            Op::Clip { low, high } => Activation::Clip { low, high },
+            _ => continue,
+        };
+        if !keep.iter().all(|&kept| kept) {
+            *op = Op::Partial { activation, keep: Mask::from(keep.clone()) };
+        }
     }
+    net.validate()?;
+    Ok(net)
 }

@@ -1,7 +1,6 @@
 //! What people and programs read.
 
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{CellAlignment, Table};
+use comfy_table::{CellAlignment, Table, presets};
 use copriv_train::Error;
 use std::io::Write;
 
@@ -28,13 +27,19 @@ pub fn json(value: &serde_json::Value) {
 /// A table of which all columns but the first are numbers.
 pub fn table(header: &[&str], rows: &[Vec<String>]) {
     let mut table = Table::new();
-    table.load_preset(UTF8_HORIZONTAL_ONLY);
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.style_mut().row_separator = comfy_table::LineStyle::none();
     table.set_header(header.to_vec());
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 1));
+        if index > 0 {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
     rows.iter().for_each(|row| {
         table.add_row(row.clone());
     });
-    table.column_iter_mut().skip(1).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
-    line(&table.to_string());
+    line(&table.trim_fmt());
 }
 
 /// Bytes with three digits and a unit.
