@@ -348,6 +348,13 @@ fn the_zoo() {
     assert_eq!(named("zoo:digits")["input"], "1x28x28");
     let resnet = named("zoo:resnet18-cifar100");
     assert_eq!((&resnet["classes"], &resnet["relus"]), (&100.into(), &557_056.into()));
+    for (name, macs) in
+        [("zoo:mobilenetv2-digits", 2_500_000..2_800_000), ("zoo:resnet20-digits", 7_600_000..8_000_000)]
+    {
+        let entry = named(name);
+        assert_eq!((&entry["input"], &entry["classes"]), (&"1x28x28".into(), &10.into()));
+        assert!(macs.contains(&entry["macs"].as_u64().unwrap()), "{entry}");
+    }
     assert!(copriv(&["zoo"]).ok().contains("zoo:mobilenetv2-imagenet"));
 }
 

@@ -4,8 +4,11 @@ use copriv_ir::{Error, Graph, NodeId, Window};
 
 use super::builder::Builder;
 
-/// Table 2 of the paper: expansion, channels, repetitions, stride of the first.
-const STAGES: [(usize, usize, usize, usize); 7] = [
+/// Expansion, channels, repetitions and stride of the first.
+type Stage = (usize, usize, usize, usize);
+
+/// Table 2 of the paper.
+const STAGES: [Stage; 7] = [
     (1, 16, 1, 1),
     (6, 24, 2, 2),
     (6, 32, 3, 2),
@@ -15,23 +18,37 @@ const STAGES: [(usize, usize, usize, usize); 7] = [
     (6, 320, 1, 1),
 ];
 
-/// The network with the strides of its stem and of its first strided stage, 2 in the paper.
-pub(super) fn v2(mut net: Builder, strides: [usize; 2], classes: usize) -> Result<Graph, Error> {
+/// The network of the paper but for the strides of its stem and of its first strided stage, 2 there.
+pub(super) fn v2(net: Builder, strides: [usize; 2], classes: usize) -> Result<Graph, Error> {
+    let mut stages = STAGES;
+    stages[1].3 = strides[1];
+    mobilenet(net, (32, strides[0]), &stages, 1280, classes)
+}
+
+/// Eight inverted residuals on maps of 28x28, 14x14 and 7x7.
+pub(super) fn digits(net: Builder) -> Result<Graph, Error> {
+    mobilenet(net, (8, 1), &[(6, 8, 2, 2), (6, 12, 3, 1), (6, 16, 3, 2)], 64, 10)
+}
+
+/// A 3x3 stem of `stem.0` channels and stride `stem.1`, the stages, and a 1x1 convolution to `last` channels.
+fn mobilenet(
+    mut net: Builder,
+    stem: (usize, usize),
+    stages: &[Stage],
+    last: usize,
+    classes: usize,
+) -> Result<Graph, Error> {
     let mut x = net.input();
-    x = unit(&mut net, "features.0", x, 32, Window::square(3, strides[0], 1), 1)?;
+    x = unit(&mut net, "features.0", x, stem.0, Window::square(3, stem.1, 1), 1)?;
     let mut feature = 1;
-    for (stage, (expansion, channels, repetitions, stride)) in STAGES.into_iter().enumerate() {
+    for &(expansion, channels, repetitions, stride) in stages {
         for repetition in 0..repetitions {
-            let stride = match (stage, repetition) {
-                (1, 0) => strides[1],
-                (_, 0) => stride,
-                _ => 1,
-            };
+            let stride = if repetition == 0 { stride } else { 1 };
             x = inverted_residual(&mut net, &format!("features.{feature}"), x, expansion, channels, stride)?;
             feature += 1;
         }
     }
-    x = unit(&mut net, &format!("features.{feature}"), x, 1280, Window::square(1, 1, 0), 1)?;
+    x = unit(&mut net, &format!("features.{feature}"), x, last, Window::square(1, 1, 0), 1)?;
     x = net.global_avg_pool("avgpool", x)?;
     x = net.linear("classifier.1", x, classes)?;
     net.finish(x)
@@ -73,7 +90,7 @@ fn inverted_residual(
     y = unit(net, &next(), y, wide, Window::square(3, stride, 1), wide)?;
     y = net.conv(&next(), y, channels, Window::square(1, 1, 0), 1)?;
     let residual = stride == 1 && inputs == channels;
-    // Ten of the blocks add; the linear output of the others needs half the variance of what a ReLU follows.
+    // Most blocks add; the linear output of the others needs half the variance of what a ReLU follows.
     y = net.batch_norm(&next(), y, if residual { 0.3 } else { 0.7 })?;
     if residual { net.add(&format!("{name}.add"), x, y) } else { Ok(y) }
 }

@@ -4,9 +4,10 @@ use copriv_ir::{Error, Graph, NodeId, Window};
 
 use super::builder::Builder;
 
-/// The CIFAR form: stages of 16, 32 and 64 channels with `n` blocks each, 6n + 2 layers.
-pub(super) fn cifar(net: Builder, n: usize, classes: usize) -> Result<Graph, Error> {
-    resnet(net, &[16, 32, 64], n, classes)
+/// The CIFAR form: stages of `width`, twice and four times as many channels with `n` blocks each, 6n + 2 layers. The
+/// paper's width is 16.
+pub(super) fn cifar(net: Builder, width: usize, n: usize, classes: usize) -> Result<Graph, Error> {
+    resnet(net, &[width, 2 * width, 4 * width], n, classes)
 }
 
 /// The ImageNet form but for its stem.

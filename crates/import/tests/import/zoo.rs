@@ -163,6 +163,8 @@ fn weights_are_the_same_everywhere() {
         ("squeezenet-cifar10", 5876321377840967264),
         ("resnet20-cifar10", 14222662073666667171),
         ("mobilenetv2-cifar100", 17748452540528464784),
+        ("resnet20-digits", 1153423812256809872),
+        ("mobilenetv2-digits", 2051500574625247083),
     ] {
         assert_eq!(digest(&zoo::build(name, 1).unwrap()), expected, "{name}");
     }
@@ -194,14 +196,19 @@ fn shapes_are_those_of_the_papers() {
         graph.nodes.iter().map(count).sum::<usize>()
     };
     assert_eq!(
-        [layers("resnet20-cifar10"), layers("resnet32-cifar100"), layers("resnet18-cifar100")],
-        [20, 32, 18]
+        ["resnet20-cifar10", "resnet32-cifar100", "resnet18-cifar100", "resnet20-digits"].map(layers),
+        [20, 32, 18, 20]
     );
     assert_eq!(shape("minionn-cifar10", "flatten"), "1024x1x1");
     assert_eq!(shape("resnet18-tinyimagenet", "layer4.1.relu2"), "512x8x8");
     assert_eq!(shape("mobilenetv2-cifar100", "features.18.2"), "1280x4x4");
     assert_eq!(shape("mobilenetv2-imagenet", "features.18.2"), "1280x7x7");
     assert_eq!(shape("squeezenet-cifar10", "fire5.concat"), "256x8x8");
+    assert_eq!(shape("resnet20-digits", "layer2.0.relu2"), "16x14x14");
+    assert_eq!(shape("resnet20-digits", "layer3.2.relu2"), "32x7x7");
+    assert_eq!(shape("mobilenetv2-digits", "features.1.conv.0.2"), "48x28x28");
+    assert_eq!(shape("mobilenetv2-digits", "features.6.conv.0.2"), "72x14x14");
+    assert_eq!(shape("mobilenetv2-digits", "features.9.2"), "64x7x7");
     // torchvision's count of parameters.
     assert_eq!(weights("mobilenetv2-imagenet"), 3_504_872);
 }
