@@ -4,7 +4,8 @@
 //! Input: additive shares of x over Z_{2^l}, l ≥ 2, 0 ≤ shift < l. Output: additive shares of y = floor(max(x, 0) / 2^shift)
 //! and XOR shares of 1{x ≥ 0}. [`relu_truncate_top`] finds the sign without the d lowest bits ([`drelu_top`](drelu::drelu_top)), for
 //! d > shift: of 0 ≤ x < 2^d it may make 0. [`relu_truncate_one_bit`] leaves out c besides: shares of max(t, 0) and of 1{t ≥ 0} for t
-//! = floor(x / 2^shift) or the integer below it.
+//! = floor(x / 2^shift) or the integer below it. [`relu_truncate_beside`] truncates other elements, of any sign, by the same
+//! comparison.
 //!
 //! # Protocol
 //! In Z_{2^{l−shift}}, floor(x / 2^shift) is t = (x0 >> shift) + (x1 >> shift) + c for the carry c out of the low bits. P0's
@@ -30,15 +31,25 @@
 //! | 8    | `relu_top(t)`, without d − shift bits      | ↔    | `relu_top(t)`, without d − shift bits      |
 //! | 9    | extend it, not negative, to l bits         | ↔    | extend it, not negative, to l bits         |
 //!
+//! Beside: steps 1 to 4 are taken for the others too, and give their t, and d is whether t' = t + 2^{l−shift−1}, which has no sign, has its
+//! highest bit set:
+//!
+//! | step | P0 (t'0)                                   | wire | P1 (t'1)                                   |
+//! |------|--------------------------------------------|------|--------------------------------------------|
+//! | 10   | whether t' wraps, from d ([`wrap`])        | ↔    | whether t' wraps, from d                   |
+//! | 11   | [`b2a`] of that, e, into Z_{2^shift}       | ↔    | b2a of that, e, into Z_{2^shift}           |
+//! | 12   | `t'0 − 2^{l−shift}·e0 − 2^{l−shift−1}`     |      | `t'1 − 2^{l−shift}·e1`                     |
+//!
 //! # Cost
 //! [`cost`]: a comparison on l − 1 bits that gives c besides, and four COTs on 3·l − 2·shift − 1 bits altogether; at most
 //! four one-way delays after the comparison. Against ReLU and then truncation a comparison of the low bits is saved, and
 //! 3·shift bits, for everything but the result is l − shift bits wide; the number of COTs is the same. A shift of less than a
 //! digit may save less than its cut adds to the comparison. [`cost_top`]: two comparisons, on the l − 1 − d highest and the shift lowest bits.
 //! [`cost_one_bit`]: a comparison on l − shift − 1 bits, or on l − d − 1, and three COTs on 2·l − shift bits.
+//! [`cost_beside`]: for another element the comparison, a 1-of-4 OT on a bit and two COTs on l − 2 bits.
 //!
 //! # Security
-//! Composition of [`millionaires`], COTs on RCOTs of their own, and [`extend`](mod@extend).
+//! Composition of [`millionaires`], COTs on RCOTs of their own, [`extend`](mod@extend), [`wrap`] and [`b2a`].
 //!
 //! # Reference
 //! Rathee et al.: CrypTFlow2 (CCS 2020), sections 3.2, 3.3 and 4.1; Rathee et al.: SiRNN (S&P 2021), section 3.2, for the
@@ -50,8 +61,8 @@
 use crate::drelu::{addends, own_msb};
 use crate::millionaires::Parts;
 use crate::mux::operands;
-use crate::wrap::Sign;
-use crate::{drelu, extend, millionaires, relu};
+use crate::wrap::{self, Sign, Signedness};
+use crate::{b2a, drelu, extend, millionaires, relu, truncate};
 use copriv_bits::{BitVec, Block};
 use copriv_channel::Cost;
 use copriv_ot::cot;
@@ -71,12 +82,36 @@ pub fn cost_top(params: &Params, n: usize, width: Width, shift: u32, drop_bits: 
     if shift == 0 || n == 0 {
         return relu::cost_top(params, n, width, drop_bits);
     }
-    let below = width.bits() - 1;
-    let comparison = millionaires::cost_parts(params, n, parts(below, shift, drop_bits));
-    let rcots = params.rcot.cost_chosen(Role::P1, n).beside(params.rcot.cost_chosen(Role::P0, 2 * n));
-    let masked = |from: Role, width: Width| Cost::message(from, n, width.bits());
-    let cots = masked(Role::P0, half) + masked(Role::P0, out) + masked(Role::P1, out);
-    comparison + rcots + cots + extend::cost(params, n, out, width, Sign::NonNegative)
+    cost_narrow(params, [n, 0], width, shift, drop_bits, (out, half))
+        + extend::cost(params, n, out, width, Sign::NonNegative)
+}
+
+/// The cost of steps 1 to 6.
+fn cost_narrow(
+    params: &Params,
+    [n, others]: [usize; 2],
+    width: Width,
+    shift: u32,
+    drop_bits: u32,
+    (out, half): (Width, Width),
+) -> Cost {
+    let (below, all) = (width.bits() - 1, n + others);
+    let comparison = millionaires::cost_parts(params, all, parts(below, shift, drop_bits));
+    let rcots = params.rcot.cost_chosen(Role::P1, n).beside(params.rcot.cost_chosen(Role::P0, all + n));
+    let masked = |from: Role, n: usize, width: Width| Cost::message(from, n, width.bits());
+    comparison + rcots + masked(Role::P0, all, half) + masked(Role::P0, n, out) + masked(Role::P1, n, out)
+}
+
+/// The cost of [`relu_truncate_beside`] on `n` elements and `others`, of `width` bits.
+pub fn cost_beside(params: &Params, n: usize, others: usize, width: Width, shift: u32) -> Cost {
+    let Some((out, half)) = rings(width, shift).filter(|_| shift > 0 && n > 0 && others > 0) else {
+        return cost(params, n, width, shift)
+            + truncate::cost_faithful(params, others, width, shift, Sign::Unknown);
+    };
+    cost_narrow(params, [n, others], width, shift, 0, (out, half))
+        + extend::cost(params, n, out, width, Sign::NonNegative)
+        + wrap::cost_excess(params, others, out, Sign::Known(()), Width::BIT)
+        + b2a::cost(params, others, Width::of(shift))
 }
 
 /// The cost of [`relu_truncate_one_bit`] on `n` elements of `width` bits.
@@ -122,7 +157,7 @@ pub fn relu_truncate_top(
     shift: u32,
     drop_bits: u32,
 ) -> Result<(Arithmetic, Boolean)> {
-    let (n, width, role) = (x.len(), x.width(), s.role());
+    let (n, width) = (x.len(), x.width());
     assert!(shift < width.bits(), "the shift is below the width");
     let Some((out, half)) = rings(width, shift) else {
         return Ok((Arithmetic::zeros(width, n), drelu::drelu_top(s, x, drop_bits)?));
@@ -130,36 +165,84 @@ pub fn relu_truncate_top(
     if shift == 0 || n == 0 {
         return relu::relu_top(s, x, drop_bits);
     }
-    let below = Width::of(width.bits() - 1);
+    let (y, d) = narrow(s, x, n, shift, drop_bits, (out, half))?;
+    Ok((extend::extend_zero(s, &y, width, Sign::NonNegative)?, d)) // (7)
+}
+
+/// Shares of floor(max(x, 0) / 2^`shift`) and, for the `others` y, of floor(y / 2^`shift`), by one comparison of all.
+///
+/// # Errors
+/// As [`relu_truncate`].
+///
+/// # Panics
+/// As [`relu_truncate`], and when the widths differ.
+pub fn relu_truncate_beside(
+    s: &mut Session,
+    x: &Arithmetic,
+    others: &Arithmetic,
+    shift: u32,
+) -> Result<(Arithmetic, Arithmetic)> {
+    let (n, width, role) = (x.len(), x.width(), s.role());
+    assert!(shift < width.bits(), "the shift is below the width");
+    let both = shift > 0 && n > 0 && !others.is_empty();
+    let Some((out, half)) = rings(width, shift).filter(|_| both) else {
+        let (y, _) = relu_truncate(s, x, shift)?;
+        return Ok((y, truncate::trunc_faithful(s, others, shift, Sign::Unknown)?));
+    };
+    let all = x.clone().concat(others);
+    let (narrow, d) = narrow(s, &all, n, shift, 0, (out, half))?;
+    let y = extend::extend_zero(s, &narrow.slice(0..n), width, Sign::NonNegative)?; // (7)
+    let middle = 1 << (out.bits() - 1);
+    let (t, d) = (narrow.slice(n..all.len()).offset(role, middle), d.slice(n..all.len()));
+    let wraps = wrap::excess(s, &t, Sign::Known(&d), Signedness::Unsigned, Width::BIT)?; // (10)
+    let e = b2a::b2a(s, &Boolean::new(BitVec::from_lsb(wraps.own().words())), Width::of(shift))?; // (11)
+    let high = e.own().resize(width).shl(out.bits());
+    let others = Arithmetic::new(&t.own().resize(width) - &high).offset(role, middle.wrapping_neg()); // (12)
+    Ok((y, others))
+}
+
+/// Steps 1 to 6, the multiplexer for the first `active` elements of x: shares of d·t of these and of t of the others, and of d.
+fn narrow(
+    s: &mut Session,
+    x: &Arithmetic,
+    active: usize,
+    shift: u32,
+    drop_bits: u32,
+    (out, half): (Width, Width),
+) -> Result<(Arithmetic, Boolean)> {
+    let (n, role) = (x.len(), s.role());
+    let below = Width::of(x.width().bits() - 1);
     let own = addends(role, x, below);
     let (carry, c) = millionaires::less_than_parts(s, parts(below.bits(), shift, drop_bits), &[&own])?; // (1)
     let d = carry.xor_own(&own_msb(x)).not(role); // (1)
-    let (c, b) = (c.own(), d.own());
+    let (c, b) = (c.own(), &d.own().slice(0..active));
     let bit = RingVec::from_words(out, c.to_lsb());
     let carried = |p: RingVec| &(&x.own().shr(shift, out) + &bit) - &p.resize(out).scale(2); // (4)
     let Session { channel, rcot_sender, rcot_receiver, .. } = s;
     let (sender, receiver) = (rcot_sender.as_mut(), rcot_receiver.as_mut());
-    let y = match role {
+    let (y, t) = match role {
         Role::P0 => {
-            let (mut t, mut q) = (vec![Block::ZERO; n], vec![Block::ZERO; 2 * n]);
+            let (mut t, mut q) = (vec![Block::ZERO; active], vec![Block::ZERO; n + active]);
             receiver.extend_chosen(channel, b, &mut t)?; // (2)
             sender.extend_chosen(channel, &mut q)?; // (2)
             let product = cot::send_on(channel, sender, &q[..n], 1, &bit.resize(half))?; // (3)
-            let (kept, correlation) = operands(&carried(product), b);
+            let all = carried(product);
+            let (kept, correlation) = operands(&all.slice(0..active), b);
             let sent = cot::send_on(channel, sender, &q[n..], 1, &correlation)?; // (5)
-            &(&kept + &sent) + &cot::receive_on(channel, receiver, &t, out, 1, b)? // (6)
+            (&(&kept + &sent) + &cot::receive_on(channel, receiver, &t, out, 1, b)?, all) // (6)
         }
         Role::P1 => {
-            let (mut t, mut q) = (vec![Block::ZERO; 2 * n], vec![Block::ZERO; n]);
+            let (mut t, mut q) = (vec![Block::ZERO; n + active], vec![Block::ZERO; active]);
             receiver.extend_chosen(channel, &BitVec::concat([c, b]), &mut t)?; // (2)
             sender.extend_chosen(channel, &mut q)?; // (2)
             let product = cot::receive_on(channel, receiver, &t[..n], half, 1, c)?; // (3)
-            let (kept, correlation) = operands(&carried(product), b);
+            let all = carried(product);
+            let (kept, correlation) = operands(&all.slice(0..active), b);
             let got = cot::receive_on(channel, receiver, &t[n..], out, 1, b)?; // (5)
-            &(&kept + &got) + &cot::send_on(channel, sender, &q, 1, &correlation)? // (6)
+            (&(&kept + &got) + &cot::send_on(channel, sender, &q, 1, &correlation)?, all) // (6)
         }
     };
-    Ok((extend::extend_zero(s, &Arithmetic::new(y), width, Sign::NonNegative)?, d)) // (7)
+    Ok((Arithmetic::new(y).concat(&Arithmetic::new(t.slice(active..n))), d))
 }
 
 /// Shares of max(t, 0) and of 1{t ≥ 0} for t = floor(x / 2^`shift`) or the integer below it, as the shares fall; where `drop_bits` is more

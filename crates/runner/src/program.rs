@@ -371,8 +371,17 @@ impl Step {
         };
         match (layer.shape.len() - n, layer.op.truncates_by()) {
             (0, _) | (_, 0) => applied,
+            (others, shift) if self.beside(layer.op) => {
+                relu_truncate::cost_beside(params, n, others, width, shift)
+            }
             (others, shift) => applied + self.truncation(params, others, width, shift),
         }
+    }
+
+    /// Whether an activation of some elements truncates the others with the same comparison.
+    fn beside(&self, op: LayerOp) -> bool {
+        // It needs exact signs, which the others have no use for without a comparison.
+        matches!(op, LayerOp::ReluTruncate { .. }) && self.drop_bits == 0 && self.rounding != Rounding::OneBit
     }
 
     /// The cost of [`truncate`](Self::truncate).
@@ -445,13 +454,13 @@ impl Step {
     /// without a message.
     fn activation(&self, s: &mut Session, layer: &Layer, x: &Arithmetic) -> copriv_wire::Result<Arithmetic> {
         let Some(keep) = &layer.keep else { return self.active(s, layer.op, x) };
-        let active = self.active(s, layer.op, &x.gather(keep.indices(true)))?;
-        let others = x.gather(keep.indices(false));
-        let others = match layer.op.truncates_by() {
-            0 => others,
-            shift => self.truncate(s, &others, shift)?,
+        let [x, others] = [true, false].map(|kept| x.gather(keep.indices(kept)));
+        let (x, others) = match layer.op.truncates_by() {
+            0 => (self.active(s, layer.op, &x)?, others),
+            shift if self.beside(layer.op) => relu_truncate::relu_truncate_beside(s, &x, &others, shift)?,
+            shift => (self.active(s, layer.op, &x)?, self.truncate(s, &others, shift)?),
         };
-        Ok(active.concat(&others).gather(keep.places()))
+        Ok(x.concat(&others).gather(keep.places()))
     }
 
     /// An activation of all elements.

@@ -55,6 +55,7 @@ fn files() -> Vec<(Vec<u8>, Parse)> {
         (MODELS[4].1.to_vec(), read_onnx),
         (MODELS[5].1.to_vec(), read_onnx),
         (MODELS[6].1.to_vec(), read_onnx),
+        (MODELS[7].1.to_vec(), read_onnx),
         (safetensors::write(&small_graph()).unwrap(), read_safetensors),
         (npy("|u1", "(3, 2, 3)", &[7; 18]), read_picture),
         (npy("|u1", "(4, 2, 3)", &[7; 24]), read_batch),

@@ -16,7 +16,7 @@ macro_rules! model {
 }
 
 /// Name, model, onnxruntime's output for [`forward::pattern`]; made by `tests/models/make.py`.
-pub const MODELS: [(&str, &[u8], &[u8]); 7] = [
+pub const MODELS: [(&str, &[u8], &[u8]); 8] = [
     model!("torchscript-opset11"),
     model!("torchscript-opset17"),
     model!("dynamo-opset18"),
@@ -24,6 +24,7 @@ pub const MODELS: [(&str, &[u8], &[u8]); 7] = [
     model!("tensorflow-like"),
     model!("old-opset7"),
     model!("vector"),
+    model!("masked"),
 ];
 
 #[test]

@@ -210,3 +210,44 @@ model(
     ],
     {"w1": floats(12, 7), "w2": floats(7, 7)},
 )
+# Masks of activations, broadcast along every axis; with a generator of its own.
+draws = np.random.default_rng(2)
+
+
+def random(*shape):
+    return draws.uniform(-0.5, 0.5, shape).astype(np.float32)
+
+
+def mask(*shape):
+    return draws.integers(0, 2, shape).astype(bool)
+
+
+model(
+    "masked",
+    17,
+    [1, 2, 6, 5],
+    [
+        n("Conv", ["x", "w1", "b1"], ["a"], pads=[1, 1, 1, 1]),
+        n("PRelu", ["a", "pixels"], ["b"]),
+        n("Conv", ["b", "w2", "b2"], ["c"], pads=[1, 1, 1, 1]),
+        n("Clip", ["c", "zero", "half"], ["d"]),
+        n("Where", ["channels", "d", "c"], ["e"]),
+        n("Relu", ["e"], ["f"]),
+        n("Where", ["rows", "e", "f"], ["g"]),
+        n("PRelu", ["g", "columns"], ["h"]),
+        n("Flatten", ["h"], ["i"]),
+        n("Gemm", ["i", "w3", "b3"], ["j"], transB=1),
+        n("PRelu", ["j", "some"], ["k"]),
+        n("Clip", ["k", "low", "half"], ["l"]),
+        n("Where", ["others", "l", "k"], ["y"]),
+    ],
+    {
+        "w1": random(4, 2, 3, 3), "b1": random(4),
+        "w2": random(4, 4, 3, 3), "b2": random(4),
+        "w3": random(9, 120), "b3": random(9),
+        "pixels": mask(4, 6, 5).astype(np.float32), "columns": mask(1, 1, 1, 5).astype(np.float32),
+        "channels": mask(4, 1, 1), "rows": mask(6, 1),
+        "some": mask(9).astype(np.float32), "others": mask(1, 9),
+        "zero": np.float32(0), "half": np.float32(0.5), "low": np.float32(-0.25),
+    },
+)

@@ -229,6 +229,24 @@ proptest! {
         prop_assert_eq!(d, !&negative(&x));
     }
 
+    #[test]
+    fn relus_with_truncation_beside_others(
+        params in suites(), width in widths(), cut in 0u32..64, m in 1u32..=8, n in lengths(), others in lengths(), seed: u64
+    ) {
+        let (shift, params) = (cut % width.bits(), Params { digit_bits: m, ..params });
+        let [x, y] = [(n, 0), (others, 1)].map(|(n, more)| elements(width, n, seed ^ more));
+        let cost = relu_truncate::cost_beside(&params, n, others, width, shift);
+        let inputs = [shares(&x, 3), shares(&y, 5)];
+        let [[x0, x1], [y0, y1]] = &inputs;
+        let got = run(params, cost, [(x0, y0), (x1, y1)], |s, (x, y)| {
+            let (relus, others) = relu_truncate::relu_truncate_beside(s, x, y, shift)?;
+            Ok(relus.concat(&others))
+        });
+        let mut expected = signed_map(&x, |x| x.max(0) >> shift);
+        expected.extend(&signed_map(&y, |y| y >> shift));
+        prop_assert_eq!(got, expected);
+    }
+
     /// By the definition on the shares: what is left out, and nothing else, makes the difference.
     #[test]
     fn relus_of_the_top_bits(

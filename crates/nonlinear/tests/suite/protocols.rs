@@ -33,7 +33,7 @@ fn windows() -> Windows {
 }
 
 /// Name, the function as both parties run it.
-pub const ALL: [(&str, Protocol); 27] = [
+pub const ALL: [(&str, Protocol); 28] = [
     ("less_than", |s| {
         let own = x(s);
         millionaires::less_than(s, 11, own.own().words()).map(drop)
@@ -99,6 +99,10 @@ pub const ALL: [(&str, Protocol); 27] = [
     ("relu_truncate_top", |s| {
         let x = x(s);
         relu_truncate::relu_truncate_top(s, &x, 3, 5).map(drop)
+    }),
+    ("relu_truncate_beside", |s| {
+        let x = x(s);
+        relu_truncate::relu_truncate_beside(s, &x.slice(0..3), &x.slice(3..x.len()), 3).map(drop)
     }),
     ("relu_truncate_one_bit", |s| {
         let x = x(s);
