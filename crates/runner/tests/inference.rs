@@ -154,8 +154,8 @@ fn mask(prg: &mut Prg, shape: Shape, kind: usize) -> Vec<bool> {
         0 => false,
         1 => true,
         2 => i == one,
-        3 => words[i] % 3 == 0,
-        4 => i / shape.area() % 2 == 0,
+        3 => words[i].is_multiple_of(3),
+        4 => (i / shape.area()).is_multiple_of(2),
         _ => i != one,
     };
     (0..shape.len()).map(kept).collect()

@@ -143,8 +143,8 @@ pub fn random_graph(input: Shape, steps: &[Step]) -> Graph {
                 // None, all, whole channels, any.
                 let kept = |i: usize| match b % 4 {
                     0 => c % 2 == 0,
-                    1 => (i / shape.area() + c) % 2 == 0,
-                    _ => (i * (2 * d + 1) / 3 + c) % 3 == 0,
+                    1 => (i / shape.area() + c).is_multiple_of(2),
+                    _ => (i * (2 * d + 1) / 3 + c).is_multiple_of(3),
                 };
                 let keep: Vec<bool> = (0..shape.len()).map(kept).collect();
                 let activation = if kind % 14 == 12 { Activation::Relu } else { clip };
