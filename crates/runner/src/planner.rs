@@ -93,7 +93,7 @@ impl Planner {
         let Self { settings, memo } = self;
         let prepared = prepare_with(architecture, settings, memo)?;
         settings.validate(prepared.width)?;
-        let rcot = if settings.stores_ots() { drawing::price(settings) } else { 0 };
+        let rcot = memo.rcot(settings);
         let program = Program::with(&prepared, settings, memo);
         let steps = program.steps.iter().filter(|step| step.index().is_some());
         let mut sum = [0, 0];
@@ -110,14 +110,26 @@ impl Planner {
     }
 }
 
+/// A producer, and what it costs.
+type Way = (Arc<dyn Producer>, Cost);
+
 /// What was found before, under the same settings.
 #[derive(Default)]
 pub(crate) struct Memo {
     headrooms: HashMap<(ConvGeometry, [usize; 2], Width), u32>,
     /// With whether tilings were searched.
-    producers: HashMap<(LinearLayer, u32, bool), Arc<dyn Producer>>,
+    producers: HashMap<(LinearLayer, u32, bool), Way>,
+    /// What an OT that is drawn before costs.
+    rcot: Option<u64>,
     /// The online cost and the digits.
     nonlinear: HashMap<Nonlinear, (Cost, u32)>,
+}
+
+impl Memo {
+    fn rcot(&mut self, settings: &Settings) -> u64 {
+        let price = || if settings.stores_ots() { drawing::price(settings) } else { 0 };
+        *self.rcot.get_or_insert_with(price)
+    }
 }
 
 fn simplification(settings: &Settings) -> Option<Simplify> {
@@ -227,13 +239,13 @@ pub(crate) struct Choices<'a> {
     /// What an OT that is drawn before costs.
     rcot: u64,
     memo: &'a mut Memo,
-    known: HashMap<(LinearLayer, u32), Arc<dyn Producer>>,
+    known: HashMap<(LinearLayer, u32), Way>,
     searches: usize,
 }
 
 impl<'a> Choices<'a> {
     pub(crate) fn new(settings: &'a Settings, memo: &'a mut Memo) -> Self {
-        let rcot = if settings.stores_ots() { drawing::price(settings) } else { 0 };
+        let rcot = memo.rcot(settings);
         Self { settings, rcot, memo, known: HashMap::new(), searches: 0 }
     }
 
@@ -257,15 +269,17 @@ impl<'a> Choices<'a> {
         self.memo.nonlinear.insert(layer, found);
     }
 
-    /// The cheapest of [`producers`]; the first of them where several cost the same.
-    pub(crate) fn producer(&mut self, layer: &LinearLayer, weight_bits: u32) -> Arc<dyn Producer> {
+    /// The cheapest of [`producers`], and its cost; the first of them where several cost the same.
+    pub(crate) fn producer(&mut self, layer: &LinearLayer, weight_bits: u32) -> (Arc<dyn Producer>, Cost) {
         let Self { settings, memo, known, searches, .. } = self;
         let choose = || {
             let search = *searches < MAX_SEARCHES;
             *searches += usize::from(layer.conv.kernel != (1, 1));
             let found = memo.producers.entry((*layer, weight_bits, search)).or_insert_with(|| {
                 let sizes = if search { tile_sizes(settings) } else { &[] };
-                cheapest(layer, ways(layer, weight_bits, settings, sizes), settings)
+                let producer = cheapest(layer, ways(layer, weight_bits, settings, sizes), settings);
+                let cost = producer.cost(settings.live().rcot);
+                (producer, cost)
             });
             found.clone()
         };

@@ -274,8 +274,7 @@ impl Step {
                 step.drop_bits = 0;
             }
             if let Some((linear, weight_bits)) = linear_layer(architecture, layer) {
-                let producer = choices.producer(&linear, weight_bits);
-                let made = producer.cost(settings.live().rcot);
+                let (producer, made) = choices.producer(&linear, weight_bits);
                 (step.preprocessing, step.online) =
                     if baseline { (Cost::ZERO, made) } else { (made, online_cost(&linear)) };
                 step.producer = Some(producer);
