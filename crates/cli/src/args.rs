@@ -1,6 +1,6 @@
 //! The command line: groups of options that commands share, and the program itself.
 
-use crate::command::{bench, demo, infer, plan, preprocess, run, serve, zoo};
+use crate::command::{bench, demo, infer, plan, preprocess, run, serve, train, zoo};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use copriv_runner::{Ot, Reveal, Settings, Suite, Truncation};
 use serde::Serialize;
@@ -51,6 +51,14 @@ pub enum Command {
     Plan(plan::Plan),
     Zoo(zoo::Zoo),
     Bench(bench::Bench),
+    /// Train a network (copriv-train).
+    Train(train::Train),
+    /// Make a network cheaper in private while it trains (copriv-train).
+    Optimize(train::Train),
+    /// Measure what a trained network gets right, and its bytes (copriv-train).
+    Eval(train::Train),
+    /// Put runs side by side: accuracy against bytes, as a table and a figure (copriv-train).
+    Pareto(train::Train),
 }
 
 /// Which network.

@@ -8,6 +8,7 @@ pub mod preprocess;
 pub mod run;
 pub mod serve;
 mod show;
+pub mod train;
 pub mod zoo;
 
 use crate::args::Command;
@@ -24,5 +25,9 @@ pub fn run(command: Command) -> Result<(), Error> {
         Command::Plan(plan) => plan.run(),
         Command::Zoo(zoo) => zoo.run(),
         Command::Bench(bench) => bench.run(),
+        Command::Train(train) => train.run("train"),
+        Command::Optimize(train) => train.run("optimize"),
+        Command::Eval(train) => train.run("eval"),
+        Command::Pareto(train) => train.run("pareto"),
     }
 }

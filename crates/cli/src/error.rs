@@ -36,6 +36,9 @@ pub enum Error {
     /// JSON that cannot be written.
     #[error("the result cannot be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
+    /// The program copriv-train is missing, or cannot be started.
+    #[error("{0}")]
+    Program(String),
     /// Anything else; the message says all.
     #[error("{0}")]
     Other(String),

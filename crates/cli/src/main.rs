@@ -21,7 +21,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     allocator::keep_memory();
-    let program = match args::Program::try_parse() {
+    let program = match args::Program::try_parse_from(command::train::sealed(std::env::args_os())) {
         Ok(program) => program,
         Err(refused) => return output::usage(&refused),
     };

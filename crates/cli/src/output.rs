@@ -36,6 +36,10 @@ pub fn failure(error: &Error) -> ExitCode {
     match error {
         Error::Output(e) if e.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
         Error::Told => {}
+        Error::Program(_) => {
+            complain(error);
+            return ExitCode::from(2);
+        }
         error => complain(error),
     }
     ExitCode::FAILURE

@@ -8,3 +8,4 @@ mod common;
 mod inputs;
 mod peers;
 mod stores;
+mod train;
