@@ -1,6 +1,5 @@
 //! The `copriv` program: private neural-network inference between two parties.
 
-mod allocator;
 mod args;
 mod command;
 mod compare;
@@ -20,7 +19,7 @@ use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    allocator::keep_memory();
+    copriv_runner::keep_memory();
     let program = match args::Program::try_parse_from(command::train::sealed(std::env::args_os())) {
         Ok(program) => program,
         Err(refused) => return output::usage(&refused),

@@ -5,6 +5,7 @@
 //! puts on the wire in each phase, before anything runs; [`Report`] holds what was counted, in the same shape. What can be
 //! made before the input is there is kept in a [`Store`] at either party, or made just before the inference.
 
+mod allocator;
 mod client;
 mod drawing;
 mod entropy;
@@ -21,6 +22,7 @@ mod suite;
 #[cfg(test)]
 mod hostile;
 
+pub use allocator::keep_memory;
 pub use client::{Client, Inference, Output, Source};
 pub use copriv_store::{EntryId, Error as StoreError, Store};
 pub use entropy::entropy;

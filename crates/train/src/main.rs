@@ -4,5 +4,6 @@
 mod program;
 
 fn main() -> std::process::ExitCode {
+    copriv_runner::keep_memory();
     program::run()
 }

@@ -58,6 +58,8 @@ enum Slot {
     None,
     /// Weight and bias.
     Layer([usize; 2]),
+    /// Weight alone, of a convolution whose bias the batch norm after it would take out again.
+    Weight(usize),
     /// gamma, beta, and the index of the statistics.
     Norm([usize; 2], usize),
 }
@@ -90,8 +92,24 @@ impl Network {
             gates: Gates::None,
             device: device.clone().inner(),
         };
-        for node in &graph.nodes {
+        let readers = graph.readers();
+        // What is added before a batch norm is taken out by it: those biases are in its mean.
+        let mut biases: Vec<Option<&[f32]>> = vec![None; graph.nodes.len()];
+        for (index, node) in graph.nodes.iter().enumerate() {
+            let normalised = matches!(&node.op, Op::BatchNorm { .. }).then(|| node.inputs[0].0);
+            if let Some(layer) = normalised.filter(|&layer| readers[layer] == 1)
+                && let Op::Conv { bias, out_channels, .. } = &graph.nodes[layer].op
+                && bias.len() == *out_channels
+            {
+                biases[layer] = Some(bias);
+                biases[index] = Some(bias);
+            }
+        }
+        for (index, node) in graph.nodes.iter().enumerate() {
             let slot = match &node.op {
+                Op::Conv { weight, .. } if biases[index].is_some() => {
+                    Slot::Weight(net.add(format!("{}.weight", node.name), Role::Weight, weight))
+                }
                 Op::Conv { weight, bias, .. } | Op::Linear { weight, bias, .. } => Slot::Layer([
                     net.add(format!("{}.weight", node.name), Role::Weight, weight),
                     net.add(format!("{}.bias", node.name), Role::Bias, bias),
@@ -102,7 +120,10 @@ impl Network {
                         net.add(format!("{}.beta", node.name), Role::Norm, shift),
                     ];
                     net.statistics.push(Statistics {
-                        mean: net.tensor(&vec![0.0; scale.len()]),
+                        mean: match biases[index] {
+                            Some(bias) => net.tensor(&bias.iter().map(|b| -b).collect::<Vec<_>>()),
+                            None => net.tensor(&vec![0.0; scale.len()]),
+                        },
                         variance: net.tensor(&vec![1.0 - EPSILON; scale.len()]),
                     });
                     Slot::Norm(pair, net.statistics.len() - 1)
@@ -139,6 +160,10 @@ impl Network {
                 ) => {
                     *weight = floats(&self.parameters[weight_at].value)?;
                     *bias = floats(&self.parameters[bias_at].value)?;
+                }
+                (Op::Conv { weight, bias, .. }, Slot::Weight(at)) => {
+                    *weight = floats(&self.parameters[at].value)?;
+                    bias.fill(0.0);
                 }
                 (Op::BatchNorm { scale, shift }, Slot::Norm(pair, statistics)) => {
                     let [gamma, beta] = pair.map(|at| floats(&self.parameters[at].value));

@@ -1,56 +1,134 @@
-//! Operations with gradients (compositions).
-use burn::tensor::{Tensor, activation as act, module, ops::ConvOptions};
-use serde::{Deserialize, Serialize};
+//! Operations to train convolutional networks with, each with its gradients, and fast on a CPU.
+//!
+//! burn's own operations are the reference; these are what training steps spend their time in, as one pass over memory
+//! where burn composes several, and a convolution that reads pictures in place. On a backend without kernels of its own
+//! the same functions are compositions of burn's operations. All tensors are of single precision.
+//!
+//! On one machine results are equal bit for bit, whatever the number of threads: sums are formed in parts that depend on
+//! shapes alone, and the parts added up in order.
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use copriv_train::ops::{Activation, activate, batch_norm_train, conv2d};
+//!
+//! let device = Device::flex().autodiff();
+//! let x = Tensor::<4>::ones([2, 3, 8, 8], &device);
+//! let weight = Tensor::<4>::ones([4, 3, 3, 3], &device).require_grad();
+//! let y = conv2d(x, weight.clone(), None, [1, 1], [1, 1], 1);
+//! let (gamma, beta) = (Tensor::ones([4], &device), Tensor::zeros([4], &device));
+//! let (y, mean, variance) = batch_norm_train(y, gamma, beta, 1e-5);
+//! assert_eq!((mean.dims(), variance.dims()), ([4], [4]));
+//! let gradients = activate(y, Activation::Relu).sum().backward();
+//! assert_eq!(weight.grad(&gradients).map(|g| g.dims()), Some([4, 3, 3, 3]));
+//! ```
 
-/// An activation.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+mod compose;
+mod conv;
+mod gradients;
+mod kernels;
+mod layout;
+mod norm;
+mod pointwise;
+mod tile;
+
+use burn::backend::Dispatch;
+use burn::tensor::Tensor;
+use kernels::Kernels;
+
+/// An activation that cuts off: x between the bounds, the bound beyond it. The gradient passes strictly between them, at
+/// a bound it is 0.
+#[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Activation {
     /// max(x, 0).
     Relu,
     /// min(max(x, low), high).
     Clip {
-        /// Least.
+        /// The least value.
         low: f32,
-        /// Largest.
+        /// The greatest value, not less than the least.
         high: f32,
     },
 }
-/// a(x)
-pub fn activate(x: Tensor<4>, activation: Activation) -> Tensor<4> {
-    match activation {
-        Activation::Relu => act::relu(x),
-        Activation::Clip { low, high } => {
-            act::relu(x.clone().sub_scalar(low)) - act::relu(x.sub_scalar(high)) + low
+
+impl Activation {
+    /// The least and the greatest value.
+    #[inline(always)]
+    fn bounds(self) -> (f32, f32) {
+        match self {
+            Self::Relu => (0.0, f32::INFINITY),
+            Self::Clip { low, high } => (low, high),
         }
     }
 }
-/// gate
-pub fn gate(x: Tensor<4>, s: Tensor<1>, activation: Activation, drop: bool) -> Tensor<4> {
-    let a = activate(x.clone(), activation);
-    let c = s.clone().sub(s.detach()).add_scalar(if drop { 1.0f32 } else { 0.0 }).reshape([1, 1, 1, 1]);
-    a.clone() + (x - a) * c
+
+/// a(x).
+pub fn activate<const D: usize>(x: Tensor<D>, activation: Activation) -> Tensor<D> {
+    Tensor::from_dispatch(Dispatch::activate(x.into_dispatch(), activation))
 }
-/// mix
+
+/// a(x), or x where the activation is dropped, with a gradient for the score s of that choice, a tensor of one element.
+///
+/// With c = 1 for a dropped activation and 0 for one that is kept, this is a(x) + (x − a(x))·(c − sg(s) + s), sg being
+/// a constant to the gradient: dL/ds = Σ dL/dy·(x − a(x)), dropped or kept.
+///
+/// # Panics
+/// When the score has more than one element.
+pub fn gate(x: Tensor<4>, score: Tensor<1>, activation: Activation, drop: bool) -> Tensor<4> {
+    assert_eq!(score.dims(), [1], "one score for a gate");
+    Tensor::from_dispatch(Dispatch::gate(x.into_dispatch(), score.into_dispatch(), activation, drop))
+}
+
+/// α·a(x) + (1 − α)·x, with α of shape `[1, channels, height, width]` or `[1, channels, 1, 1]`.
+///
+/// # Panics
+/// When α has another shape.
 pub fn mix(x: Tensor<4>, alpha: Tensor<4>, activation: Activation) -> Tensor<4> {
-    let a = activate(x.clone(), activation);
-    x.clone() + (a - x) * alpha
+    let [_, channels, height, width] = x.dims();
+    let shape = alpha.dims();
+    assert!(
+        shape == [1, channels, height, width] || shape == [1, channels, 1, 1],
+        "a mask of {shape:?} for {channels} channels of {height} by {width}"
+    );
+    Tensor::from_dispatch(Dispatch::mix(x.into_dispatch(), alpha.into_dispatch(), activation))
 }
-/// bn
+
+/// Batch normalisation with the statistics of the batch, which are returned: output, mean and biased variance of each
+/// channel. No gradient goes through the returned statistics.
+///
+/// # Panics
+/// When γ or β are not one value for each channel.
 pub fn batch_norm_train(
     x: Tensor<4>,
     gamma: Tensor<1>,
     beta: Tensor<1>,
-    epsilon: f32,
+    epsilon: f64,
 ) -> (Tensor<4>, Tensor<1>, Tensor<1>) {
-    let out = module::batch_norm_train(x, gamma, beta, epsilon as f64);
-    (out.output, out.mean.inner(), out.variance.inner())
+    let channels = x.dims()[1];
+    assert_eq!((gamma.dims(), beta.dims()), ([channels], [channels]), "one γ and β for each channel");
+    let (y, mean, variance) =
+        Dispatch::normalise(x.into_dispatch(), gamma.into_dispatch(), beta.into_dispatch(), epsilon);
+    (Tensor::from_dispatch(y), Tensor::from_dispatch(mean), Tensor::from_dispatch(variance))
 }
-/// affine
+
+/// `scale·x + shift`, by channel: batch normalisation in evaluation.
+///
+/// # Panics
+/// When scale or shift are not one value for each channel.
 pub fn affine(x: Tensor<4>, scale: Tensor<1>, shift: Tensor<1>) -> Tensor<4> {
-    let c = scale.dims()[0];
-    x * scale.reshape([1, c, 1, 1]) + shift.reshape([1, c, 1, 1])
+    let channels = x.dims()[1];
+    assert_eq!(
+        (scale.dims(), shift.dims()),
+        ([channels], [channels]),
+        "one scale and shift for each channel"
+    );
+    Tensor::from_dispatch(Dispatch::affine(x.into_dispatch(), scale.into_dispatch(), shift.into_dispatch()))
 }
-/// conv
+
+/// Convolution of `[batch, inputs, height, width]` with weights `[outputs, inputs / groups, rows, columns]`, zeros being
+/// padded on all sides.
+///
+/// # Panics
+/// When shapes do not fit.
 pub fn conv2d(
     x: Tensor<4>,
     weight: Tensor<4>,
@@ -59,5 +137,24 @@ pub fn conv2d(
     padding: [usize; 2],
     groups: usize,
 ) -> Tensor<4> {
-    module::conv2d(x, weight, bias, ConvOptions::new(stride, padding, [1, 1], groups))
+    let ([_, inputs, height, width], [outputs, own, rows, cols]) = (x.dims(), weight.dims());
+    assert!(
+        groups > 0 && inputs == own * groups && outputs % groups == 0,
+        "weights {:?} in {groups} groups for {inputs} channels",
+        weight.dims()
+    );
+    assert!(
+        rows > 0 && cols > 0 && height + 2 * padding[0] >= rows && width + 2 * padding[1] >= cols,
+        "a kernel of {rows} by {cols} on {height} by {width} padded by {padding:?}"
+    );
+    assert!(stride[0] > 0 && stride[1] > 0, "a stride of {stride:?}");
+    assert!(
+        bias.as_ref().is_none_or(|bias| bias.dims() == [outputs]),
+        "one bias for each of {outputs} outputs"
+    );
+    let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
+    Tensor::from_dispatch(match bias {
+        None => Dispatch::conv(x, weight, stride, padding, groups),
+        Some(bias) => Dispatch::conv_with_bias(x, weight, bias.into_dispatch(), stride, padding, groups),
+    })
 }

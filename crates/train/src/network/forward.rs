@@ -60,7 +60,11 @@ impl Network {
             let mut y = match &node.op {
                 Op::Input => unreachable!("the input is the first node, and that alone"),
                 Op::Conv { window, groups, out_channels, bias, .. } => {
-                    let Slot::Layer([weight, bias_at]) = self.slots[index] else { unreachable!() };
+                    let (weight, bias_at) = match self.slots[index] {
+                        Slot::Layer([weight, bias]) => (weight, Some(bias)),
+                        Slot::Weight(weight) => (weight, None),
+                        _ => unreachable!(),
+                    };
                     let shape = [*out_channels, read.channels / groups, window.kernel[0], window.kernel[1]];
                     let mut weight = leaves[weight].clone().reshape(shape);
                     for drop in &drops {
@@ -68,11 +72,17 @@ impl Network {
                             weight = narrowed(weight, drop);
                         }
                     }
-                    let bias_leaf = leaves[bias_at].clone();
-                    let by_channel = bias.len() == *out_channels;
-                    let y = convolution(x, weight, by_channel.then(|| bias_leaf.clone()), window, *groups);
-                    let Shape { channels, height, width } = node.shape;
-                    if by_channel { y } else { y + bias_leaf.reshape([1, channels, height, width]) }
+                    let bias_leaf = bias_at.map(|at| leaves[at].clone());
+                    if bias.len() == *out_channels {
+                        convolution(x, weight, bias_leaf, window, *groups)
+                    } else {
+                        let Shape { channels, height, width } = node.shape;
+                        let y = convolution(x, weight, None, window, *groups);
+                        match bias_leaf {
+                            Some(map) => y + map.reshape([1, channels, height, width]),
+                            None => y,
+                        }
+                    }
                 }
                 Op::Linear { outputs, .. } => {
                     let Slot::Layer([weight, bias]) = self.slots[index] else { unreachable!() };
@@ -85,7 +95,7 @@ impl Network {
                     let Slot::Norm([gamma, beta], at) = self.slots[index] else { unreachable!() };
                     let (gamma, beta) = (leaves[gamma].clone(), leaves[beta].clone());
                     if mode == Mode::Train {
-                        let (y, mean, variance) = ops::batch_norm_train(x, gamma, beta, EPSILON);
+                        let (y, mean, variance) = ops::batch_norm_train(x, gamma, beta, f64::from(EPSILON));
                         statistics.push(Statistics { mean, variance });
                         y
                     } else {

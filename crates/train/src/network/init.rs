@@ -28,7 +28,7 @@ impl Network {
         for (index, slot) in self.slots.clone().into_iter().enumerate() {
             let node = &self.graph.nodes[index];
             match slot {
-                Slot::Layer([weight_at, bias_at]) => {
+                Slot::Layer([weight, _]) | Slot::Weight(weight) => {
                     let read: Shape = self.graph.nodes[node.inputs[0].0].shape;
                     let (fan_in, gain) = match &node.op {
                         Op::Conv { window, groups, .. } => (read.channels / groups * window.area(), 2.0),
@@ -36,12 +36,12 @@ impl Network {
                     };
                     let deviation = (gain / fan_in as f64).sqrt();
                     let mut draw = Draw::new(seed, &[INIT, index as u64]);
-                    let [weights, biases] =
-                        [weight_at, bias_at].map(|at| self.parameters[at].value.dims()[0]);
-                    let weights: Vec<f32> =
-                        (0..weights).map(|_| (draw.normal() * deviation) as f32).collect();
-                    self.parameters[weight_at].value = self.tensor(&weights);
-                    self.parameters[bias_at].value = self.tensor(&vec![0.0; biases]);
+                    let count = self.parameters[weight].value.dims()[0];
+                    let weights: Vec<f32> = (0..count).map(|_| (draw.normal() * deviation) as f32).collect();
+                    self.parameters[weight].value = self.tensor(&weights);
+                    if let Slot::Layer([_, bias]) = slot {
+                        self.parameters[bias].value = self.parameters[bias].value.zeros_like();
+                    }
                 }
                 Slot::Norm([gamma, beta], statistics) => {
                     let channels = self.parameters[gamma].value.dims()[0];
