@@ -26,6 +26,27 @@ fn gigabytes_of_convolutions(plan: &Plan) -> f64 {
     convolutions.map(|l| l.preprocessing.bytes() + l.online.bytes()).sum::<u64>() as f64 / 1e9
 }
 
+#[test]
+fn a_planner_that_remembers_plans_the_same() {
+    for suite in Suite::ALL {
+        let settings = Settings::new(suite, Reveal::Label);
+        let mut planner = planner::Planner::new(settings);
+        for name in ["zoo:resnet20-cifar10", "zoo:minionn-cifar10", "zoo:resnet20-cifar10"] {
+            let net = network(name);
+            let prepared = planner::prepare_architecture(&net.architecture, &settings).unwrap();
+            let plan = planner.plan(&net.architecture).unwrap();
+            assert_eq!(plan, Plan::new(&prepared, &settings).unwrap(), "{name} {suite}");
+            // The layers by themselves are all but the set-up and what is revealed, and the lumps in which OTs are drawn.
+            let [before, online] = planner.layers(&net.architecture).unwrap();
+            let layers =
+                plan.layers.iter().filter(|l| !matches!(l.op.as_str(), "setup" | "argmax" | "reveal"));
+            assert_eq!(online, layers.map(|l| l.online.bytes()).sum::<u64>(), "{name} {suite}");
+            let total = plan.total.preprocessing.bytes();
+            assert!(before <= total && before * 10 >= total * 9, "{name} {suite}: {before} of {total}");
+        }
+    }
+}
+
 /// The baseline's published size; the most that the others may take.
 #[test]
 fn convolutions() {

@@ -33,7 +33,7 @@ pub struct Choice {
 ///     let alone = set.iter().filter(|dropped| !**dropped).count() as u64 * 10;
 ///     20 + alone - set.windows(2).filter(|pair| pair[0] && pair[1]).count() as u64 * 5
 /// };
-/// let choice = choose(&[0.4, 0.3, 0.3, 0.1], 35, &mut { cost }).unwrap();
+/// let choice = choose(&[0.4, 0.3, 0.3, 0.1], 20, &mut { cost }).unwrap();
 /// assert_eq!(choice.dropped, [false, true, true, true]);
 /// ```
 pub fn choose(sensitivity: &[f64], budget: u64, cost: &mut dyn FnMut(&[bool]) -> u64) -> Option<Choice> {

@@ -1,7 +1,7 @@
 //! Merged layers compute what the layers did, everywhere.
 
 use crate::random::Numbers;
-use copriv_ir::{Graph, GraphBuilder, NodeId, Op, Shape, Window, fold_affine, merge_linear};
+use copriv_ir::{Graph, GraphBuilder, NodeId, Op, Shape, Window, fold_affine, merge_linear, merge_outline};
 use copriv_plain::float;
 use proptest::prelude::*;
 
@@ -106,6 +106,10 @@ proptest! {
         let net = chain(seed, steps)?;
         let mut costs = Numbers(salt);
         same(&net, &merge_linear(&net, &mut |_| costs.next() % 100)?, seed)?;
+        // Without weights the same is merged into the same.
+        let mut by_shape = |net: &Graph| format!("{net:?}").bytes().map(u64::from).sum::<u64>() % 1000;
+        let outline = merge_outline(&net, &mut by_shape)?;
+        prop_assert_eq!(outline, merge_linear(&net, &mut by_shape)?.outline());
     }
 
     /// 1x1, depthwise 3x3, 1x1, with batch norms and a skip: one conv, with a map of biases only where the border needs it.
