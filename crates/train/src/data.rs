@@ -11,7 +11,7 @@
 //! use copriv_train::data::{Data, Epoch, Part, Split, batches};
 //!
 //! let data = Data::load(&"digits".parse()?, &Split { validation: 0.2, test: 0.0, seed: 1 })?;
-//! assert_eq!((data.part(Part::Train).len(), data.part(Part::Validation).len()), (800, 200));
+//! assert_eq!((data.part(Part::Train).len(), data.part(Part::Validation).len()), (799, 201));
 //!
 //! let augment = Augment { crop: 2, ..Augment::NONE };
 //! let epoch = Epoch { seed: 1, number: 0, batch: 64, drop_last: false, augment };

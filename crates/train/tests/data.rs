@@ -1,5 +1,7 @@
 //! Pictures from files, their parts, batches and variations.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 #[path = "data/batches.rs"]
 mod batches;
 #[path = "data/files.rs"]

@@ -9,6 +9,9 @@ use super::pictures::{Pictures, Pixels};
 use super::{Error, source::Loaded};
 
 const SHAPE: Shape = Shape::new(3, 32, 32);
+/// Bytes of the names of classes, and of a file of pictures; the largest have 1.3 kB and 154 MB.
+const MAX_NAMES: u64 = 1 << 16;
+const MAX_RECORDS: u64 = 1 << 28;
 
 /// One of the two.
 pub(super) struct Cifar {
@@ -52,7 +55,7 @@ pub(super) const CIFAR100: Cifar = Cifar {
 pub(super) fn load(dir: &Path, cifar: &Cifar) -> Result<Loaded, Error> {
     let dir = descend(dir, cifar.folder, cifar.test);
     let path = dir.join(cifar.names);
-    let names = String::from_utf8_lossy(&read(&path, cifar.hint)?).into_owned();
+    let names = String::from_utf8_lossy(&read(&path, MAX_NAMES, cifar.hint)?).into_owned();
     let classes: Vec<String> =
         names.lines().map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
     if classes.len() != cifar.classes {
@@ -72,7 +75,7 @@ pub(super) fn load(dir: &Path, cifar: &Cifar) -> Result<Loaded, Error> {
 
 /// Reads one file of records: labels, then 1024 bytes each of red, green and blue.
 fn append(path: &Path, cifar: &Cifar, pixels: &mut Vec<u8>, labels: &mut Vec<u16>) -> Result<(), Error> {
-    let bytes = read(path, cifar.hint)?;
+    let bytes = read(path, MAX_RECORDS, cifar.hint)?;
     let record = cifar.labels + SHAPE.len();
     if bytes.is_empty() || bytes.len() % record != 0 {
         let why = format!("{} bytes are not whole records of {record} bytes; unpack it anew", bytes.len());

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::Error;
 
-/// The most that a set of pictures takes in memory, and so the largest file that is read: bytes.
+/// The most bytes that a set of pictures takes in memory.
 pub(super) const MAX_BYTES: u64 = 1 << 33;
 
 /// The name of `path` in messages.
@@ -19,19 +19,19 @@ pub(super) fn content(path: &Path, why: impl Into<String>) -> Error {
     Error::Content { file: label(path), why: why.into() }
 }
 
-/// The bytes of `path`, whatever the size that the file system states; `hint` says what should be there.
-pub(super) fn read(path: &Path, hint: &'static str) -> Result<Vec<u8>, Error> {
+/// The bytes of `path`, at most `limit` whatever the size that the file system states; `hint` says what should be there.
+pub(super) fn read(path: &Path, limit: u64, hint: &'static str) -> Result<Vec<u8>, Error> {
     let io = |source| Error::Io { file: label(path), source, hint };
     let mut bytes = Vec::new();
-    File::open(path).map_err(io)?.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(io)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(content(path, format!("more than {MAX_BYTES} bytes; is this the right file?")));
+    File::open(path).map_err(io)?.take(limit + 1).read_to_end(&mut bytes).map_err(io)?;
+    if bytes.len() as u64 > limit {
+        return Err(content(path, format!("more than {limit} bytes; is this the right file?")));
     }
     Ok(bytes)
 }
 
-/// Names of what lies in a folder, sorted: its subfolders, and its other files. Names that begin with a dot are left
-/// out.
+/// Names of what lies in a folder, sorted: its subfolders, and its files. Names that begin with a dot are left out, and
+/// what is neither, such as a pipe, of which a reader waits for a writer.
 pub(super) fn list(dir: &Path, hint: &'static str) -> Result<[Vec<String>; 2], Error> {
     let io = |source| Error::Io { file: label(dir), source, hint };
     let (mut folders, mut files) = (Vec::new(), Vec::new());
@@ -43,8 +43,12 @@ pub(super) fn list(dir: &Path, hint: &'static str) -> Result<[Vec<String>; 2], E
             continue;
         }
         // Follows a link, as reading the picture will.
-        let is_folder = fs::metadata(entry.path()).map_err(io)?.is_dir();
-        if is_folder { folders.push(name) } else { files.push(name) }
+        let kind = fs::metadata(entry.path()).map_err(io)?;
+        if kind.is_dir() {
+            folders.push(name);
+        } else if kind.is_file() {
+            files.push(name);
+        }
     }
     folders.sort_unstable();
     files.sort_unstable();

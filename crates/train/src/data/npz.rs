@@ -19,7 +19,7 @@ const ANY_RATIO: u64 = 1 << 26;
 const MAX_RATIO: u64 = 100;
 
 pub(super) fn load(path: &Path) -> Result<Loaded, Error> {
-    decode(&read(path, HINT)?, &label(path))
+    decode(&read(path, MAX_BYTES, HINT)?, &label(path))
 }
 
 /// The pictures in an archive called `file`.

@@ -130,3 +130,14 @@ fn folders_that_cannot_be_used_say_why() {
     fs::rename(path.join("dog/9.png"), path.join("dog/9.webp")).unwrap();
     expect("9.webp: PNG and JPEG are read");
 }
+
+/// Nobody writes to it: a reader would wait for ever.
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_passed_over() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(dir.path(), false);
+    let pipe = dir.path().join("cat/9.png");
+    assert!(std::process::Command::new("mkfifo").arg(pipe).status().unwrap().success());
+    assert_eq!(load(&source(dir.path())).unwrap().pictures().len(), 8);
+}

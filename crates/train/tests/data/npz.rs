@@ -94,7 +94,7 @@ fn arrays_that_cannot_be_used_say_why() {
     expect(&with(b"hello, I am no array", &y), "does not begin as an npy array");
     let fortran = String::from_utf8_lossy(&x[10..]).replace("False", "True ");
     expect(&with(&[&x[..10], fortran.as_bytes()].concat(), &y), "ascontiguousarray");
-    let mut values = vec![0.5f32; 8];
+    let mut values = [0.5f32; 8];
     values[5] = f32::NAN;
     let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
     expect(&with(&npy("<f4", "(8, 1, 1)", &bytes), &y), "picture 5 has a pixel that is NaN");
