@@ -1,6 +1,8 @@
 //! How a training went: loss, accuracy and learning rate over the epochs, from the metrics that a run writes.
 
-use crate::figure::{self, Axis, Error, Frame, GREY, Kind, Look, Sample, Scene, Size, UNITS, legend};
+use crate::figure::{
+    self, Axis, Error, Frame, GREY, Kind, Look, Sample, Scene, Size, UNITS, is_shown, legend,
+};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -8,6 +10,8 @@ use std::path::{Path, PathBuf};
 const LIMIT: u64 = 1 << 28;
 /// A curve has at most so many corners: of more values, neighbours are drawn as their mean.
 const CORNERS: usize = 500;
+/// The most marks on a curve.
+const MARKS: usize = 15;
 
 /// Which data was looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,17 +86,15 @@ pub fn draw(records: &[Record], title: &str, path: &Path, size: Size) -> Result<
     let bottom = scene.height - 72.0;
     let (left, gap, right) = (98.0, 106.0, UNITS - 106.0);
     let width = (right - left - gap) / 2.0;
-    let losses = curve(records, None, |r| r.loss);
+    let losses = [Part::Train, Part::Validation].map(|part| curve(records, Some(part), |r| r.loss));
+    let accuracies = [Part::Train, Part::Validation].map(|part| curve(records, Some(part), |r| r.accuracy));
     // A start far above the rest would press the rest flat.
-    let least = losses.iter().map(|p| p.1).fold(f64::INFINITY, f64::min);
-    let most = losses.iter().map(|p| p.1).fold(0.0, f64::max);
+    let least = losses.iter().flatten().map(|p| p.1).fold(f64::INFINITY, f64::min);
+    let most = losses.iter().flatten().map(|p| p.1).fold(0.0, f64::max);
     let kind = if least > 0.0 && most > 50.0 * least { Kind::Log } else { Kind::Number };
-    type Value = fn(&Record) -> Option<f64>;
-    let panels: [(&str, Kind, Value); 2] =
-        [("loss", kind, |r| r.loss), ("accuracy (%)", Kind::Percent, |r| r.accuracy)];
-    for ((title, kind, value), left) in panels.into_iter().zip([left, left + width + gap]) {
+    let panels = [("loss", kind, losses), ("accuracy (%)", Kind::Percent, accuracies)];
+    for ((title, kind, all), left) in panels.into_iter().zip([left, left + width + gap]) {
         let x = Axis::new(Kind::Number, records.iter().map(|r| r.epoch), width, true);
-        let all = [Part::Train, Part::Validation].map(|part| curve(records, Some(part), value));
         let y = Axis::new(kind, all.iter().flatten().map(|p| p.1), bottom - top, false);
         let mut frame = Frame { left, top, right: left + width, bottom, x, y };
         frame.draw(&mut scene, "", "epoch", Some(title));
@@ -109,8 +111,9 @@ pub fn draw(records: &[Record], title: &str, path: &Path, size: Size) -> Result<
             scene.line(way.clone(), 2.2, look.colour);
             // A curve of one point is to be seen too.
             let is_validation = look.colour == validation.colour;
-            if way.len() == 1 || (is_validation && way.len() <= 40) {
-                way.into_iter().for_each(|at| look.mark(&mut scene, at));
+            if way.len() == 1 || is_validation {
+                let apart = way.len().div_ceil(MARKS).max(1);
+                way.into_iter().step_by(apart).for_each(|at| look.mark(&mut scene, at));
             }
         }
     }
@@ -120,7 +123,7 @@ pub fn draw(records: &[Record], title: &str, path: &Path, size: Size) -> Result<
 /// A value of a part, or of both, over the epochs; neighbours as their mean where there are too many.
 fn curve(records: &[Record], part: Option<Part>, value: impl Fn(&Record) -> Option<f64>) -> Vec<(f64, f64)> {
     let of = records.iter().filter(|r| part.map_or(r.part != Part::Other, |part| r.part == part));
-    let points = of.filter_map(|r| Some((r.epoch, value(r)?))).filter(|p| p.0.is_finite() && p.1.is_finite());
+    let points = of.filter_map(|r| Some((r.epoch, value(r)?))).filter(|p| is_shown(p.0) && is_shown(p.1));
     let mut points: Vec<_> = points.collect();
     points.sort_by(|a, b| a.0.total_cmp(&b.0));
     let mean = |of: &[(f64, f64)]| {

@@ -9,7 +9,7 @@ mod render;
 mod scene;
 mod words;
 
-pub(crate) use axis::{Axis, Frame, Kind, Sample, legend};
+pub(crate) use axis::{Axis, Frame, Kind, Sample, is_shown, legend};
 pub(crate) use scene::{GREY, INK, Look, Scene, Style};
 pub(crate) use words::{bytes, count, number, percent};
 

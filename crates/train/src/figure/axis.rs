@@ -31,6 +31,11 @@ impl Kind {
     }
 }
 
+/// Whether a figure shows `value`: a number, and so far from the largest that no difference overflows.
+pub(crate) fn is_shown(value: f64) -> bool {
+    value.abs() < 1e100
+}
+
 /// From values to the way along an axis.
 pub(crate) struct Axis {
     kind: Kind,
@@ -44,7 +49,7 @@ impl Axis {
     /// have no say.
     pub fn new(kind: Kind, values: impl IntoIterator<Item = f64>, length: f64, along_x: bool) -> Self {
         let mut axis = Self { kind, low: f64::INFINITY, high: f64::NEG_INFINITY, ticks: Vec::new() };
-        for value in values.into_iter().map(|value| kind.scaled(value)).filter(|value| value.is_finite()) {
+        for value in values.into_iter().map(|value| kind.scaled(value)).filter(|&value| is_shown(value)) {
             (axis.low, axis.high) = (axis.low.min(value), axis.high.max(value));
         }
         if axis.low > axis.high {

@@ -25,7 +25,8 @@ pub(crate) fn svg(scene: &Scene) -> Result<String, Error> {
     {
         let area = SVGBackend::with_string(&mut text, size).into_drawing_area();
         let scale = f64::from(FINE);
-        paint(&area, scene, scale, |words, at, style| {
+        let line = |way: Vec<_>, style| area.draw(&PathElement::new(way, style)).map_err(fault);
+        paint(&area, scene, scale, line, |words, at, style| {
             // plotters divides by 1.24, and has its letters in the middle as this module wants them.
             let font = FontDesc::new(FontFamily::Name(FAMILY), style.size * scale * 1.24, weight(style));
             let turn = if style.turned { FontTransform::Rotate270 } else { FontTransform::None };
@@ -51,7 +52,18 @@ pub(crate) fn png(scene: &Scene) -> Result<Vec<u8>, Error> {
     {
         let area = BitMapBackend::with_buffer(&mut pixels, large).into_drawing_area();
         let scale = f64::from(large.0) / UNITS;
-        paint(&area, scene, scale, |words, at, style| letters(&area, words, at, style, scale))?;
+        // plotters' own corners are pointed: at a sharp one, far beyond the value.
+        let line = |way: Vec<_>, style: ShapeStyle| {
+            for pair in way.windows(2) {
+                area.draw(&PathElement::new(pair, style)).map_err(fault)?;
+            }
+            for &corner in &way[1..way.len() - 1] {
+                area.draw(&Circle::new(corner, style.stroke_width / 2, style.color.filled()))
+                    .map_err(fault)?;
+            }
+            Ok(())
+        };
+        paint(&area, scene, scale, line, |words, at, style| letters(&area, words, at, style, scale))?;
     }
     let mean = |x: u32, y: u32, part: usize| {
         let rows = (y * fine..(y + 1) * fine).map(|row| row as usize * large.0 as usize);
@@ -66,11 +78,12 @@ pub(crate) fn png(scene: &Scene) -> Result<Vec<u8>, Error> {
     Ok(bytes.into_inner())
 }
 
-/// Draws all of a scene, and its words with `write`.
+/// Draws all of a scene, its lines with `line` and its words with `write`.
 fn paint<B: DrawingBackend>(
     area: &Area<B>,
     scene: &Scene,
     scale: f64,
+    line: impl Fn(Vec<(i32, i32)>, ShapeStyle) -> Result<(), Error>,
     write: impl Fn(&str, (i32, i32), &Style) -> Result<(), Error>,
 ) -> Result<(), Error> {
     // A ground of its own, for viewers with a dark one.
@@ -80,8 +93,7 @@ fn paint<B: DrawingBackend>(
         match mark {
             Mark::Line { way, width, colour } => {
                 let style = colour.stroke_width((width * scale).round().max(1.0) as u32);
-                let way: Vec<_> = way.iter().map(pixel).collect();
-                area.draw(&PathElement::new(way, style)).map_err(fault)?;
+                line(way.iter().map(pixel).collect(), style)?;
             }
             Mark::Area { edge, colour } => {
                 let edge: Vec<_> = edge.iter().map(pixel).collect();

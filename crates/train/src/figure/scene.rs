@@ -67,9 +67,21 @@ impl Style {
 
 /// What is drawn, first to last; the middle of a small letter is at the place of its words.
 pub(crate) enum Mark {
-    Line { way: Vec<Place>, width: f64, colour: Colour },
-    Area { edge: Vec<Place>, colour: Colour },
-    Words { words: String, at: Place, style: Style },
+    /// Of two places at least.
+    Line {
+        way: Vec<Place>,
+        width: f64,
+        colour: Colour,
+    },
+    Area {
+        edge: Vec<Place>,
+        colour: Colour,
+    },
+    Words {
+        words: String,
+        at: Place,
+        style: Style,
+    },
 }
 
 /// A figure before it is a file.
@@ -89,7 +101,10 @@ impl Scene {
     }
 
     pub fn line(&mut self, way: impl Into<Vec<Place>>, width: f64, colour: Colour) {
-        self.marks.push(Mark::Line { way: way.into(), width, colour });
+        let way = way.into();
+        if way.len() > 1 {
+            self.marks.push(Mark::Line { way, width, colour });
+        }
     }
 
     /// A straight line of dashes.

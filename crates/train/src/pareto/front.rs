@@ -81,8 +81,8 @@ pub struct Comparison {
     pub accuracy_difference: Vec<(f64, f64)>,
 }
 
-/// Every method with every one after it, and with the original, which comes last; pairs with nothing in common are
-/// left out.
+/// Every method with every one after it, in the order of `groups`, as they come from [`super::groups`]; the original is
+/// the other of each of its pairs. Pairs with nothing in common are left out.
 pub fn compare(groups: &[Group], phase: Phase) -> Vec<Comparison> {
     let point = |g: &Group| Point { bytes: g.bytes(phase).median, accuracy: g.accuracy.median };
     let methods =

@@ -52,7 +52,7 @@ pub struct RunResult {
 }
 
 impl RunResult {
-    /// Reads a `result.json`.
+    /// Reads a `result.json`. The last bit of a number of 16 digits or more may not be the one that was written.
     pub fn read(path: &Path) -> Result<Self, Error> {
         #[derive(Deserialize)]
         struct Version {
