@@ -39,7 +39,7 @@ fn small() -> Graph {
     let y = net.clip("clip2", y, 0.0, 6.0).unwrap();
     let x = net.conv("project", y, Window::square(1, 1, 0), 1, noise(3 * 8, 13), noise(3, 14)).unwrap();
     let x = net.global_avg_pool("pool", x).unwrap();
-    let x = net.linear("logits", x, 3, noise(9, 15), noise(3, 16)).unwrap();
+    let x = net.linear("logits", x, noise(9, 15), noise(3, 16)).unwrap();
     net.finish(x).unwrap()
 }
 

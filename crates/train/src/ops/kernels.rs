@@ -340,3 +340,83 @@ impl Kernels for Flex {
         tensor(norm::sums(planes(&dy)), [channels])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(shape: [usize; 4], seed: u32) -> FlexTensor {
+        let mut state = seed;
+        let next = |_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+        };
+        tensor((0..shape.iter().product()).map(next).collect(), shape)
+    }
+
+    fn vector(count: usize, seed: u32) -> FlexTensor {
+        tensor(whole(numbers([1, 1, 1, count], seed)).storage().to_vec(), [count])
+    }
+
+    fn close(what: &str, got: &FlexTensor, wanted: &FlexTensor) {
+        assert_eq!(got.shape(), wanted.shape(), "{what}");
+        let (got, wanted) = (got.to_contiguous(), wanted.to_contiguous());
+        for (a, b) in got.storage::<f32>().iter().zip(wanted.storage::<f32>()) {
+            assert!((a - b).abs() <= 2e-5 * (1.0 + b.abs()), "{what}: {a}, not {b}");
+        }
+    }
+
+    /// What a backend without kernels would give is what the kernels give, values at the bounds included.
+    #[test]
+    fn compositions_are_the_kernels() {
+        let shape = [3, 4, 5, 3];
+        let mut x = numbers(shape, 1);
+        x.storage_mut::<f32>()[..3].copy_from_slice(&[0.0, -0.5, 0.75]);
+        let (dy, alpha) = (numbers(shape, 2), [numbers([1, 4, 5, 3], 3), numbers([1, 4, 1, 1], 4)]);
+        let (gamma, beta, score) = (vector(4, 5), vector(4, 6), vector(1, 7));
+        for activation in [Activation::Relu, Activation::Clip { low: -0.5, high: 0.75 }] {
+            let y = Flex::activate(x.clone(), activation);
+            close("activation", &y, &compose::activate::<Flex>(x.clone(), activation));
+            let wanted = compose::activate_gradient::<Flex>(y.clone(), activation, dy.clone());
+            close("its gradient", &Flex::activate_gradient(y.clone(), activation, dy.clone()), &wanted);
+            for drop in [false, true] {
+                let kept = Flex::gate(x.clone(), score.clone(), activation, drop);
+                close("gate", &kept, if drop { &x } else { &y });
+                let (dx, ds) = Flex::gate_gradient(x.clone(), activation, drop, dy.clone());
+                let wanted = compose::gate_gradient::<Flex>(x.clone(), activation, drop, dy.clone());
+                close("gate, x", &dx, &wanted.0);
+                close("gate, score", &ds, &wanted.1);
+            }
+            for alpha in &alpha {
+                let mixed = Flex::mix(x.clone(), alpha.clone(), activation);
+                close("mix", &mixed, &compose::mix::<Flex>(x.clone(), alpha.clone(), activation));
+                let (dx, dalpha) = Flex::mix_gradient(x.clone(), alpha.clone(), activation, dy.clone());
+                let wanted = compose::mix_gradient::<Flex>(x.clone(), alpha.clone(), activation, dy.clone());
+                close("mix, x", &dx, &wanted.0);
+                close("mix, α", &dalpha, &wanted.1);
+            }
+        }
+        let scaled = Flex::affine(x.clone(), gamma.clone(), beta.clone());
+        close("affine", &scaled, &compose::affine::<Flex>(x.clone(), gamma.clone(), beta.clone()));
+        let (dx, dscale, dshift) = Flex::affine_gradient(x.clone(), gamma.clone(), dy.clone());
+        let wanted = compose::affine_gradient::<Flex>(x.clone(), gamma.clone(), dy.clone());
+        close("affine, x", &dx, &wanted.0);
+        close("affine, scale", &dscale, &wanted.1);
+        close("affine, shift", &dshift, &wanted.2);
+
+        let (y, mean, variance) = Flex::normalise(x.clone(), gamma.clone(), beta.clone(), 0.1);
+        let wanted = compose::batch_norm::<Flex>(x.clone(), gamma.clone(), beta, 0.1);
+        close("norm", &y, &wanted.0);
+        close("norm, mean", &mean, &wanted.1);
+        close("norm, variance", &variance, &wanted.2);
+        let arguments = || (x.clone(), gamma.clone(), mean.clone(), variance.clone(), 0.1, dy.clone());
+        let (a, b, c, d, e, f) = arguments();
+        let (dx, dgamma, dbeta) = Flex::normalise_gradient(a, b, c, d, e, f);
+        let (a, b, c, d, e, f) = arguments();
+        let wanted = compose::batch_norm_gradient::<Flex>(a, b, c, d, e, f);
+        close("norm, x", &dx, &wanted.0);
+        close("norm, γ", &dgamma, &wanted.1);
+        close("norm, β", &dbeta, &wanted.2);
+        close("bias", &Flex::conv_bias_gradient(dy.clone()), &compose::conv_bias_gradient::<Flex>(dy));
+    }
+}
