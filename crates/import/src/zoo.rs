@@ -3,8 +3,8 @@
 //! | name | input | network |
 //! |---|---|---|
 //! | `digits` | 1x28x28 | trained on handwritten digits and shipped; comes with pictures it has not seen |
-//! | `resnet20-digits` | 1x28x28 | `resnet20-cifar10` with half the channels |
-//! | `mobilenetv2-digits` | 1x28x28 | eight inverted residuals of 8 to 16 channels, strides 1 in the stem and 2 twice |
+//! | `resnet20-digits` | 1x28x28 | `resnet20-cifar10` with half the channels and a stem of stride 2 |
+//! | `mobilenetv2-digits` | 1x28x28 | eight inverted residuals of 8 to 16 channels, stride 2 in the stem and once after it |
 //! | `minionn-cifar10` | 3x32x32 | seven convolutions (MiniONN, CCS 2017, figure 13) |
 //! | `squeezenet-cifar10` | 3x32x32 | four fire modules (the CIFAR-10 form that CrypTFlow2 measures) |
 //! | `resnet20-cifar10` | 3x32x32 | He et al. 2016 for CIFAR, n = 3, shortcuts by projection |
@@ -34,12 +34,12 @@ type Recipe = fn(Builder) -> Result<Graph, copriv_ir::Error>;
 
 /// Name, input and recipe of the untrained networks.
 const RECIPES: [(&str, [usize; 3], Recipe); 10] = [
-    ("resnet20-digits", [1, 28, 28], |net| resnet::cifar(net, 8, 3, 10)),
+    ("resnet20-digits", [1, 28, 28], |net| resnet::cifar(net, (8, 2), 3, 10)),
     ("mobilenetv2-digits", [1, 28, 28], mobilenet::digits),
     ("minionn-cifar10", [3, 32, 32], plain::minionn),
     ("squeezenet-cifar10", [3, 32, 32], plain::squeezenet),
-    ("resnet20-cifar10", [3, 32, 32], |net| resnet::cifar(net, 16, 3, 10)),
-    ("resnet32-cifar100", [3, 32, 32], |net| resnet::cifar(net, 16, 5, 100)),
+    ("resnet20-cifar10", [3, 32, 32], |net| resnet::cifar(net, (16, 1), 3, 10)),
+    ("resnet32-cifar100", [3, 32, 32], |net| resnet::cifar(net, (16, 1), 5, 100)),
     ("resnet18-cifar100", [3, 32, 32], |net| resnet::resnet18(net, 100)),
     ("resnet18-tinyimagenet", [3, 64, 64], |net| resnet::resnet18(net, 200)),
     ("mobilenetv2-cifar100", [3, 32, 32], |net| mobilenet::v2(net, [1, 1], 100)),

@@ -307,13 +307,10 @@ fn search(
     let mut network = teacher.clone();
     match plan.strategy {
         Strategy::Blocks | Strategy::Count => {
-            let (choice, narrow) = match plan.strategy {
-                Strategy::Blocks => (Choice::Bytes, plan.narrow),
-                _ => (Choice::Count, false),
-            };
-            let how = Without { narrow, end_activation: plan.end_activation };
+            let choice = if plan.strategy == Strategy::Blocks { Choice::Bytes } else { Choice::Count };
+            let how = Without { narrow: plan.narrow, end_activation: plan.end_activation };
             let mut method = BlockSearch::new(&net, costs, limit, how, choice, plan.strength)?;
-            method.gate(&mut network);
+            method.gate(&mut network, &missed(&net, teacher, data, how)?);
             let outcome = fit(&mut network, data, &plan.search, Some(teacher), &mut method, place, progress)?;
             let names = method.blocks().iter().zip(method.dropped()).filter(|(_, dropped)| **dropped);
             let names: Vec<String> = names.map(|(block, _)| block.name.clone()).collect();
@@ -335,9 +332,9 @@ fn search(
         }
         Strategy::ReluGreedy => {
             let all = blocks(&net);
-            let harm = missed(&net, teacher, data)?;
-            let mut failed = None;
             let how = Without::default();
+            let harm = missed(&net, teacher, data, how)?;
+            let mut failed = None;
             let mut cost = |dropped: &[bool]| {
                 let bytes = without(&net, &all, dropped, how).and_then(|net| {
                     let folded = fold_affine(&net)?;
@@ -372,14 +369,14 @@ fn search(
     }
 }
 
-/// By how much the loss on the validation data rises when a block is dropped, for each.
-fn missed(net: &Graph, network: &Network, data: &Data) -> Result<Vec<f64>, Error> {
+/// By how much the loss on the validation data rises when a block is dropped as `how` says, for each.
+fn missed(net: &Graph, network: &Network, data: &Data, how: Without) -> Result<Vec<f64>, Error> {
     let all = blocks(net);
     let (loss, _) = evaluate(network, data, Part::Validation)?;
     let mut harm = Vec::new();
     for index in 0..all.len() {
         let dropped: Vec<bool> = (0..all.len()).map(|other| other == index).collect();
-        let without = without(net, &all, &dropped, Without::default())?;
+        let without = without(net, &all, &dropped, how)?;
         let (more, _) = evaluate(&Network::new(&without, network.device())?, data, Part::Validation)?;
         harm.push(more - loss);
     }

@@ -2,7 +2,7 @@
 
 use crate::blocks::{Block, Without, blocks, without};
 use crate::cost::Costs;
-use crate::fit::{At, Flow, Method};
+use crate::fit::{At, Method};
 use crate::network::Network;
 use crate::{Error, select};
 use burn::tensor::{Tensor, TensorData};
@@ -45,6 +45,9 @@ const CHOOSE: u64 = 10;
 const RAMP: f64 = 0.5;
 /// The part of the search after which the choice stays, so that the weights can settle.
 const SETTLE: f64 = 0.8;
+
+/// By how much the score of a block that is dropped counts for more.
+const STAY: f64 = 0.1;
 
 #[derive(Serialize, Deserialize)]
 struct Kept {
@@ -91,9 +94,15 @@ impl<'a> BlockSearch<'a> {
         Ok(search)
     }
 
-    /// Puts gates over the blocks.
-    pub fn gate(&self, network: &mut Network) {
-        network.gate_blocks(self.blocks.clone(), self.how);
+    /// Puts gates over the blocks, with scores of at least -1 that say how much each is missed: `harm` is by how much the loss
+    /// rises without it, for each.
+    ///
+    /// # Panics
+    /// When there is not one for each block.
+    pub fn gate(&self, network: &mut Network, harm: &[f64]) {
+        let most = harm.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
+        let scores: Vec<f32> = harm.iter().map(|harm| (-harm / most) as f32).collect();
+        network.gate_blocks(self.blocks.clone(), self.how, &scores);
     }
 
     /// The bytes without `dropped` blocks.
@@ -132,7 +141,11 @@ impl<'a> BlockSearch<'a> {
 
     /// Chooses by `scores` within `limit` bytes, and finds what each block saves then.
     fn choose(&mut self, scores: &[f32], limit: u64) -> Result<(), Error> {
-        let harm: Vec<f64> = scores.iter().map(|&score| -f64::from(score)).collect();
+        // What is dropped stays so rather, lest noise moves it to and fro and the weights with it.
+        let bonus = |dropped: bool| if dropped { STAY } else { 0.0 };
+        let harm =
+            scores.iter().zip(&self.dropped).map(|(&score, &dropped)| -f64::from(score) - bonus(dropped));
+        let harm: Vec<f64> = harm.collect();
         let mut failed = None;
         let choice = self.choice;
         let mut cost = |dropped: &[bool]| {
@@ -179,10 +192,6 @@ impl Method for BlockSearch<'_> {
         Some(communication(&self.savings, self.strength, network.scores_of(leaves)?))
     }
 
-    fn after_epoch(&mut self, _: u64, _: &mut Network) -> Result<Flow, Error> {
-        Ok(Flow::Continue)
-    }
-
     fn state(&self) -> serde_json::Value {
         let kept = Kept { dropped: self.dropped.clone(), savings: self.savings.clone() };
         serde_json::to_value(kept).unwrap_or_default()
@@ -225,6 +234,8 @@ pub struct PartSearch<'a> {
     lambda: f64,
     /// Alphas above the threshold when last counted.
     count: usize,
+    /// The masks that hold the budget, once some do: 0 or 1 for each alpha. The rest of the search trains the weights.
+    settled: Option<Vec<Vec<bool>>>,
 }
 
 /// Alphas above it are kept.
@@ -246,7 +257,8 @@ impl<'a> PartSearch<'a> {
         by_channel: bool,
         lambda: f64,
     ) -> Result<Self, Error> {
-        let mut search = Self { costs, net: net.clone(), by_channel, limit, lambda, count: usize::MAX };
+        let mut search =
+            Self { costs, net: net.clone(), by_channel, limit, lambda, count: usize::MAX, settled: None };
         let nothing: Vec<(NodeId, Vec<bool>)> =
             activations(net).into_iter().map(|id| (id, vec![false; net.nodes[id.0].shape.len()])).collect();
         let least = search.bytes(&nothing)?;
@@ -278,67 +290,86 @@ impl<'a> PartSearch<'a> {
         alphas.iter().map(mask).collect()
     }
 
-    /// The network with what the alphas keep: those above the threshold, or the largest of them that the budget allows.
+    /// The least threshold of alphas so that those above it hold the budget: bytes fall as it rises, nearly always.
+    fn least(&mut self, alphas: &[(NodeId, Vec<f32>)]) -> Result<f32, Error> {
+        let mut sorted: Vec<f32> = alphas.iter().flat_map(|(_, alphas)| alphas.iter().copied()).collect();
+        sorted.sort_by(f32::total_cmp);
+        let (mut low, mut high) = (0, sorted.len());
+        let at = |index: usize| if index == 0 { f32::NEG_INFINITY } else { sorted[index - 1] };
+        while low < high {
+            let middle = (low + high) / 2;
+            let masks = self.masks(alphas, at(middle));
+            if self.bytes(&masks)? <= self.limit { high = middle } else { low = middle + 1 }
+        }
+        Ok(at(low))
+    }
+
+    /// The network with what the alphas keep, as many as the budget allows.
     ///
     /// # Errors
     /// [`Error::Cost`].
     pub fn result(&mut self, network: &Network) -> Result<Graph, Error> {
-        let alphas = network.alphas()?;
-        let mut sorted: Vec<f32> = alphas.iter().flat_map(|(_, alphas)| alphas.iter().copied()).collect();
-        sorted.sort_by(f32::total_cmp);
-        // The least threshold that fits: bytes fall as it rises, nearly always.
-        let fits = |search: &mut Self, threshold: f32| -> Result<bool, Error> {
-            let masks = search.masks(&alphas, threshold);
-            Ok(search.bytes(&masks)? <= search.limit)
-        };
-        let first = sorted.partition_point(|&alpha| alpha <= THRESHOLD);
-        let (mut low, mut high) = (first, sorted.len());
-        let at = |index: usize| if index == 0 { f32::NEG_INFINITY } else { sorted[index - 1].max(THRESHOLD) };
-        while low < high {
-            let middle = (low + high) / 2;
-            if fits(self, at(middle))? { high = middle } else { low = middle + 1 }
+        let mut alphas = network.alphas()?;
+        if let Some(settled) = &self.settled {
+            // The last step moved them.
+            for ((_, alphas), keep) in alphas.iter_mut().zip(settled) {
+                alphas.iter_mut().zip(keep).for_each(|(alpha, &kept)| *alpha = f32::from(u8::from(kept)));
+            }
         }
-        let masks = self.masks(&alphas, at(low));
+        let least = self.least(&alphas)?;
+        let masks = self.masks(&alphas, least);
         masked(&network.graph()?, &masks)
     }
 }
 
 impl Method for PartSearch<'_> {
     fn before_step(&mut self, at: At, network: &mut Network) -> Result<(), Error> {
-        if at.step.is_multiple_of(COUNT) && at.step > 0 {
-            let count = network.alphas()?.iter().flat_map(|(_, a)| a).filter(|&&a| a > THRESHOLD).count();
+        if self.settled.is_none() && at.step.is_multiple_of(COUNT) && at.step > 0 {
+            let alphas = network.alphas()?;
+            let count = alphas.iter().flat_map(|(_, a)| a).filter(|&&a| a > THRESHOLD).count();
             if count >= self.count {
                 self.lambda *= GROWTH;
             }
             self.count = count;
+            if self.bytes(&self.masks(&alphas, THRESHOLD))? <= self.limit {
+                // Many fall at once: as many as the budget allows are kept, the largest.
+                let least = self.least(&alphas)?;
+                let keep = |(_, alphas): &(NodeId, Vec<f32>)| alphas.iter().map(|&a| a > least).collect();
+                self.settled = Some(alphas.iter().map(keep).collect());
+            }
+        }
+        if let Some(settled) = &self.settled {
+            let whole = |keep: &Vec<bool>| keep.iter().map(|&kept| f32::from(u8::from(kept))).collect();
+            network.set_alphas(&settled.iter().map(whole).collect::<Vec<_>>());
         }
         Ok(())
     }
 
     fn penalty(&self, network: &Network, leaves: &[Tensor<1>]) -> Option<Tensor<1>> {
+        if self.settled.is_some() {
+            return None;
+        }
         let sums = network.alphas_of(leaves).map(|alphas| alphas.abs().sum());
         Some(sums.reduce(|a, b| a + b)?.mul_scalar(self.lambda as f32))
     }
 
-    fn after_epoch(&mut self, _: u64, network: &mut Network) -> Result<Flow, Error> {
-        let masks = self.masks(&network.alphas()?, THRESHOLD);
-        Ok(if self.bytes(&masks)? <= self.limit { Flow::Stop } else { Flow::Continue })
-    }
-
     fn state(&self) -> serde_json::Value {
-        serde_json::json!({ "lambda": self.lambda, "count": self.count as u64 })
+        serde_json::json!({ "lambda": self.lambda, "count": self.count as u64, "settled": self.settled })
     }
 
     fn restore(&mut self, state: &serde_json::Value) -> Result<(), Error> {
-        let get = |key: &str| state.get(key).cloned().unwrap_or_default();
-        match (get("lambda").as_f64(), get("count").as_u64()) {
-            (Some(lambda), Some(count)) => {
-                self.lambda = lambda;
-                self.count = usize::try_from(count).unwrap_or(usize::MAX);
-                Ok(())
-            }
-            _ => Err(Error::Mismatch("the checkpoint is not of this search".to_owned())),
+        #[derive(Deserialize)]
+        struct Kept {
+            lambda: f64,
+            count: u64,
+            settled: Option<Vec<Vec<bool>>>,
         }
+        let damaged = |e| Error::Mismatch(format!("the checkpoint is not of this search: {e}"));
+        let kept: Kept = serde_json::from_value(state.clone()).map_err(damaged)?;
+        self.lambda = kept.lambda;
+        self.count = usize::try_from(kept.count).unwrap_or(usize::MAX);
+        self.settled = kept.settled;
+        Ok(())
     }
 
     fn status(&self) -> String {

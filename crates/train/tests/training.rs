@@ -110,7 +110,7 @@ fn scores_have_the_gradient_of_the_part_that_is_dropped() {
         [vec![false; all.len()], vec![true; all.len()], (0..all.len()).map(|i| i % 2 == 0).collect()]
     {
         let mut gated = Network::new(&graph, &Device::flex()).unwrap();
-        gated.gate_blocks(all.clone(), Without::default());
+        gated.gate_blocks(all.clone(), Without::default(), &vec![0.0; all.len()]);
         gated.drop_blocks(&dropped);
         let scores = gradients(&gated, Mode::Train).pop().unwrap();
 
@@ -145,7 +145,7 @@ fn gates_compute_the_network_without_the_blocks() {
         for bits in 0..1u32 << all.len() {
             let dropped: Vec<bool> = (0..all.len()).map(|i| bits >> i & 1 == 1).collect();
             let mut gated = Network::new(&graph, &Device::flex()).unwrap();
-            gated.gate_blocks(all.clone(), how);
+            gated.gate_blocks(all.clone(), how, &vec![0.0; all.len()]);
             gated.drop_blocks(&dropped);
             let without = copriv_train::blocks::without(&graph, &all, &dropped, how).unwrap();
             let without = Network::new(&without, &Device::flex()).unwrap();

@@ -25,9 +25,9 @@ pub(super) fn v2(net: Builder, strides: [usize; 2], classes: usize) -> Result<Gr
     mobilenet(net, (32, strides[0]), &stages, 1280, classes)
 }
 
-/// Eight inverted residuals on maps of 28x28, 14x14 and 7x7.
+/// Eight inverted residuals on maps of 14x14 and 7x7.
 pub(super) fn digits(net: Builder) -> Result<Graph, Error> {
-    mobilenet(net, (8, 1), &[(6, 8, 2, 2), (6, 12, 3, 1), (6, 16, 3, 2)], 64, 10)
+    mobilenet(net, (8, 2), &[(6, 8, 2, 1), (6, 12, 3, 2), (6, 16, 3, 1)], 64, 10)
 }
 
 /// A 3x3 stem of `stem.0` channels and stride `stem.1`, the stages, and a 1x1 convolution to `last` channels.

@@ -4,22 +4,33 @@ use copriv_ir::{Error, Graph, NodeId, Window};
 
 use super::builder::Builder;
 
-/// The CIFAR form: stages of `width`, twice and four times as many channels with `n` blocks each, 6n + 2 layers. The
-/// paper's width is 16.
-pub(super) fn cifar(net: Builder, width: usize, n: usize, classes: usize) -> Result<Graph, Error> {
-    resnet(net, &[width, 2 * width, 4 * width], n, classes)
+/// The CIFAR form: stages of `width`, twice and four times as many channels with `n` blocks each, 6n + 2 layers, after a
+/// stem of `stride`. The paper's width is 16, its stride 1.
+pub(super) fn cifar(
+    net: Builder,
+    (width, stride): (usize, usize),
+    n: usize,
+    classes: usize,
+) -> Result<Graph, Error> {
+    resnet(net, stride, &[width, 2 * width, 4 * width], n, classes)
 }
 
 /// The ImageNet form but for its stem.
 pub(super) fn resnet18(net: Builder, classes: usize) -> Result<Graph, Error> {
-    resnet(net, &[64, 128, 256, 512], 2, classes)
+    resnet(net, 1, &[64, 128, 256, 512], 2, classes)
 }
 
-/// A 3x3 stem of stride 1, then stages of `blocks` blocks; each but the first halves the map.
-fn resnet(mut net: Builder, stages: &[usize], blocks: usize, classes: usize) -> Result<Graph, Error> {
+/// A 3x3 stem of `stride`, then stages of `blocks` blocks; each but the first halves the map.
+fn resnet(
+    mut net: Builder,
+    stride: usize,
+    stages: &[usize],
+    blocks: usize,
+    classes: usize,
+) -> Result<Graph, Error> {
     // Branches of this size make the variance grow by e over the network, not by 2 in each block.
     let branch = 1.0 / ((stages.len() * blocks) as f32).sqrt();
-    let mut x = net.conv("conv1", net.input(), stages[0], Window::square(3, 1, 1), 1)?;
+    let mut x = net.conv("conv1", net.input(), stages[0], Window::square(3, stride, 1), 1)?;
     x = net.batch_norm("bn1", x, 1.0)?;
     x = net.relu("relu", x)?;
     for (stage, &channels) in stages.iter().enumerate() {

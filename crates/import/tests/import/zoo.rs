@@ -204,10 +204,10 @@ fn shapes_are_those_of_the_papers() {
     assert_eq!(shape("mobilenetv2-cifar100", "features.18.2"), "1280x4x4");
     assert_eq!(shape("mobilenetv2-imagenet", "features.18.2"), "1280x7x7");
     assert_eq!(shape("squeezenet-cifar10", "fire5.concat"), "256x8x8");
-    assert_eq!(shape("resnet20-digits", "layer2.0.relu2"), "16x14x14");
-    assert_eq!(shape("resnet20-digits", "layer3.2.relu2"), "32x7x7");
-    assert_eq!(shape("mobilenetv2-digits", "features.1.conv.0.2"), "48x28x28");
-    assert_eq!(shape("mobilenetv2-digits", "features.6.conv.0.2"), "72x14x14");
+    assert_eq!(shape("resnet20-digits", "layer2.0.relu2"), "16x7x7");
+    assert_eq!(shape("resnet20-digits", "layer3.2.relu2"), "32x4x4");
+    assert_eq!(shape("mobilenetv2-digits", "features.1.conv.0.2"), "48x14x14");
+    assert_eq!(shape("mobilenetv2-digits", "features.6.conv.0.2"), "72x7x7");
     assert_eq!(shape("mobilenetv2-digits", "features.9.2"), "64x7x7");
     // torchvision's count of parameters.
     assert_eq!(weights("mobilenetv2-imagenet"), 3_504_872);

@@ -51,10 +51,14 @@ impl Network {
         self.parameters.retain(|p| p.role != Role::Search);
     }
 
-    /// Puts gates over `blocks`, with scores of 0, none dropped.
-    pub fn gate_blocks(&mut self, blocks: Vec<Block>, how: Without) {
+    /// Puts gates over `blocks`, none dropped.
+    ///
+    /// # Panics
+    /// When there is not one score for each block.
+    pub fn gate_blocks(&mut self, blocks: Vec<Block>, how: Without, scores: &[f32]) {
+        assert_eq!(blocks.len(), scores.len(), "a score for each block");
         self.open();
-        let scores = self.add("blocks.scores".into(), Role::Search, &vec![0.0; blocks.len()]);
+        let scores = self.add("blocks.scores".into(), Role::Search, scores);
         let dropped = vec![false; blocks.len()];
         self.gates = Gates::Blocks(Blocks { blocks, dropped, how, scores });
     }
