@@ -5,6 +5,29 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
+/// Functions over slices that are compiled for each kind of vectors, and run with the widest that the machine has. All
+/// lifetimes are `'a`. Closures would do, were they always inlined where they are called for one kind.
+macro_rules! vectorised {
+    ($($(#[$doc:meta])* $vis:vis fn $name:ident($($arg:ident: $type:ty),*) -> $out:ty $body:block)*) => {$(
+        $(#[$doc])*
+        $vis fn $name<'a>($($arg: $type),*) -> $out {
+            struct Loop<'a> {
+                $($arg: $type),*
+            }
+            impl<'a> pulp::WithSimd for Loop<'a> {
+                type Output = $out;
+                #[inline(always)]
+                fn with_simd<S: pulp::Simd>(self, _: S) -> $out {
+                    let Self { $($arg),* } = self;
+                    $body
+                }
+            }
+            pulp::Arch::new().dispatch(Loop { $($arg),* })
+        }
+    )*};
+}
+pub(super) use vectorised;
+
 /// Floats read past the end of a row, at most.
 pub const SLACK: usize = 16;
 
@@ -83,12 +106,6 @@ impl Machine {
                 }
             }
         }
-    }
-
-    /// Runs a loop over slices, compiled for the machine's vectors.
-    #[inline(always)]
-    pub fn run<R>(self, f: impl FnOnce() -> R) -> R {
-        self.arch.dispatch(f)
     }
 }
 
