@@ -1,5 +1,7 @@
 //! The operations against burn's own, and their gradients against differences.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use burn::tensor::module::conv2d as burn_conv2d;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor, TensorData};

@@ -292,7 +292,7 @@ fn apply(weightings: &[Weighting], layout: Layout, channels: usize, x: &[f32], b
     // Nothing is read past the end of a plane where one row is a whole plane.
     let whole = |weighting: &Weighting| weighting.layout.span(weighting.kept) == layout.plane;
     let borrowed =
-        layout.is_plain() && layout.plane % first.machine.lanes == 0 && weightings.iter().all(whole);
+        layout.is_plain() && layout.plane.is_multiple_of(first.machine.lanes) && weightings.iter().all(whole);
     let room = 8 * weightings.iter().map(Weighting::sums).max().unwrap_or(0);
     let (x_step, y_step) = (x.len() / batch, y.len() / batch);
     x.par_chunks_exact(x_step).zip(y.par_chunks_exact_mut(y_step)).for_each_init(

@@ -219,14 +219,12 @@ impl<const M: usize, const R: usize> WithSimd for Products<'_, M, R> {
         let mut sums = [[simd.splat_f32s(0.0); R]; M];
         for image in 0..images {
             let mut lefts = [&[] as &[S::f32s]; M];
-            for m in 0..M {
-                let row = &left.data[image * left.step + left.offsets[m]..][..n];
-                lefts[m] = &S::as_simd_f32s(row).0[..vectors];
+            for (row, offset) in lefts.iter_mut().zip(left.offsets) {
+                *row = &S::as_simd_f32s(&left.data[image * left.step + offset..][..n]).0[..vectors];
             }
             let mut rights = [&[] as &[S::f32s]; R];
-            for r in 0..R {
-                let row = &right.data[image * right.step + right.offsets[r]..][..n];
-                rights[r] = &S::as_simd_f32s(row).0[..vectors];
+            for (row, offset) in rights.iter_mut().zip(right.offsets) {
+                *row = &S::as_simd_f32s(&right.data[image * right.step + offset..][..n]).0[..vectors];
             }
             for t in 0..vectors {
                 let mut right = [simd.splat_f32s(0.0); R];
