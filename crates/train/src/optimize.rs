@@ -169,7 +169,7 @@ pub struct Optimized {
 ///
 /// # Errors
 /// [`Error`].
-#[allow(clippy::too_many_arguments)]
+#[expect(clippy::too_many_arguments, reason = "all of a run comes together here")]
 pub fn optimize(
     net: &Graph,
     data: &Data,
@@ -226,17 +226,18 @@ pub fn optimize(
     seconds += spent;
 
     let trained = student.graph()?;
-    let (finished, bytes) = match plan.strategy {
-        // Masks and greedy removal as they are published: nothing is merged.
+    let finished = match plan.strategy {
+        // Masks, greedy removal and pruning as they are published: nothing is merged.
         Strategy::SnlPixel | Strategy::SnlChannel | Strategy::ReluGreedy | Strategy::Channels => {
-            let folded = fold_affine(&trained).map_err(Error::Graph)?;
-            let bytes = costs.of(&folded)?;
-            (folded, bytes)
+            fold_affine(&trained).map_err(Error::Graph)?
         }
-        Strategy::Blocks | Strategy::Count => costs.finished(&trained)?,
+        Strategy::Blocks | Strategy::Count => costs.finished(&trained)?.0,
     };
     let network = folder.join("network.onnx");
     replace(&network, &onnx::write(&finished))?;
+    // What is measured is what the file holds.
+    let finished = onnx::load(&network)?;
+    let bytes = costs.of(&finished)?;
     let last = Network::new(&finished, device)?;
     let optimized = figures(&finished, bytes, &last, data)?;
     let result = result(&last, data, net, data_name, plan, &optimized)?;
@@ -309,7 +310,11 @@ fn search(
         Strategy::Blocks | Strategy::Count => {
             let choice = if plan.strategy == Strategy::Blocks { Choice::Bytes } else { Choice::Count };
             let how = Without { narrow: plan.narrow, end_activation: plan.end_activation };
-            let mut method = BlockSearch::new(&net, costs, limit, how, choice, plan.strength)?;
+            // Sets are compared by their structure; the budget is meant for weights of the size that these have.
+            let structure = costs.structure(&net.outline())?.of(plan.objective) as f64;
+            let folded = fold_affine(&net).map_err(Error::Graph)?;
+            let limit = limit as f64 * structure / costs.of(&folded)?.of(plan.objective) as f64;
+            let mut method = BlockSearch::new(&net, costs, limit as u64, how, choice, plan.strength)?;
             method.gate(&mut network, &missed(&net, teacher, data, how)?);
             let outcome = fit(&mut network, data, &plan.search, Some(teacher), &mut method, place, progress)?;
             let names = method.blocks().iter().zip(method.dropped()).filter(|(_, dropped)| **dropped);

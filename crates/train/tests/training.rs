@@ -1,4 +1,5 @@
 //! Training: gradients against differences, and runs that are interrupted against runs that are not.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use burn::tensor::{Device, Tensor};
 use copriv_ir::{Graph, GraphBuilder, Shape, Window};
@@ -54,9 +55,11 @@ fn gradients(net: &Network, mode: Mode) -> Vec<Vec<f32>> {
     leaves.iter().map(|l| l.grad_remove(&mut gradients).map_or(Vec::new(), |g| floats(&g).unwrap())).collect()
 }
 
-/// Of some elements of each parameter, the gradient and the difference of the loss on both sides.
+/// Of some elements of each parameter, the gradient and the difference of the loss on both sides. Where an activation turns between
+/// them, differences over two distances disagree and say nothing; that is rare.
 fn check_gradients(net: &Network, mode: Mode) {
     let found = gradients(net, mode);
+    let (mut checked, mut turns) = (0, 0);
     for (at, parameter) in net.parameters().iter().enumerate() {
         let values = floats(&parameter.value).unwrap();
         for element in (0..values.len()).step_by(values.len().div_ceil(7)) {
@@ -67,16 +70,24 @@ fn check_gradients(net: &Network, mode: Mode) {
                 leaves[at] = Tensor::from_floats(moved.as_slice(), net.device());
                 f64::from(loss(net, &leaves, mode).into_scalar::<f32>())
             };
-            let step = 1.0 / 512.0;
-            let difference = (at_offset(step) - at_offset(-step)) / f64::from(2.0 * step);
+            let over = |step: f32| (at_offset(step) - at_offset(-step)) / f64::from(2.0 * step);
+            let [far, near] = [1.0 / 128.0, 1.0 / 512.0].map(over);
+            let close = |a: f64, b: f64| (a - b).abs() < 2e-3 + 0.02 * b.abs();
+            if !close(far, near) {
+                turns += 1;
+                continue;
+            }
+            checked += 1;
+            // A turn closer than both is left in; a gradient that is wrong is rarely so by this little.
             let gradient = f64::from(found[at].get(element).copied().unwrap_or(0.0));
             assert!(
-                (gradient - difference).abs() < 3e-3 + 0.03 * difference.abs(),
-                "{}[{element}]: gradient {gradient}, difference {difference}",
+                (gradient - near).abs() < 5e-3 + 0.06 * near.abs(),
+                "{}[{element}]: gradient {gradient}, difference {near}",
                 parameter.name
             );
         }
     }
+    assert!(checked > 2 * turns, "{checked} checked, {turns} at a turn");
 }
 
 #[test]
@@ -361,19 +372,20 @@ fn a_network_with_nan_is_refused() {
     assert!(matches!(Network::new(&graph, &Device::flex()), Err(Error::Graph(_))));
 }
 
+/// Pictures of one class are no data; a network for more classes than there are is refused too.
 #[test]
-fn one_class_is_refused() {
-    let pictures = Pictures::new(
-        "made",
-        Shape::new(2, 6, 5),
-        vec!["a".into()],
-        Pixels::Floats(noise(600, 1)),
-        vec![0; 10],
-    );
-    let data = Data::new(pictures.unwrap(), &Split { validation: 0.2, test: 0.0, seed: 3 }).unwrap();
+fn other_classes_are_refused() {
+    let pictures = |classes: &[&str], labels: Vec<u16>| {
+        let classes = classes.iter().map(|c| (*c).to_owned()).collect();
+        Pictures::new("made", Shape::new(2, 6, 5), classes, Pixels::Floats(noise(600, 1)), labels)
+    };
+    let e = pictures(&["a"], vec![0; 10]).unwrap_err();
+    assert!(e.to_string().contains("one class"), "{e}");
+    let two = pictures(&["a", "b"], (0..10).map(|i| i % 2).collect()).unwrap();
+    let data = Data::new(two, &Split { validation: 0.2, test: 0.0, seed: 3 }).unwrap();
     let net = Network::new(&small(), &Device::flex()).unwrap();
     let e = evaluate(&net, &data, copriv_train::data::Part::Validation).unwrap_err();
-    assert!(matches!(e, Error::Mismatch(_)) && e.to_string().contains("one class"), "{e}");
+    assert!(matches!(e, Error::Mismatch(_)) && e.to_string().contains("3 classes"), "{e}");
 }
 
 #[test]

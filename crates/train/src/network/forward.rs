@@ -31,6 +31,7 @@ pub struct Forward {
 struct Drop<'a> {
     block: &'a Block,
     dropped: bool,
+    narrow: bool,
     score: Tensor<1>,
 }
 
@@ -68,7 +69,7 @@ impl Network {
                     let shape = [*out_channels, read.channels / groups, window.kernel[0], window.kernel[1]];
                     let mut weight = leaves[weight].clone().reshape(shape);
                     for drop in &drops {
-                        if drop.block.narrowed.contains(&NodeId(index)) {
+                        if drop.narrow && drop.block.narrowed.contains(&NodeId(index)) {
                             weight = narrowed(weight, drop);
                         }
                     }
@@ -165,9 +166,9 @@ impl Network {
         let Gates::Blocks(gates) = &self.gates else { return Vec::new() };
         let each = gates.blocks.iter().zip(&gates.dropped).enumerate();
         each.map(|(index, (block, &dropped))| {
-            #[allow(clippy::single_range_in_vec_init)]
+            #[allow(clippy::single_range_in_vec_init, reason = "a range for the one dimension")]
             let score = leaves[gates.scores].clone().slice([index..index + 1]);
-            Drop { block, dropped, score }
+            Drop { block, dropped, narrow: gates.how.narrow, score }
         })
         .collect()
     }

@@ -136,7 +136,7 @@ pub struct RecipeArgs {
 
 impl RecipeArgs {
     /// Without a teacher, at the full rate.
-    pub fn from_scratch(&self) -> Recipe {
+    pub fn anew(&self) -> Recipe {
         self.recipe(1.0, 0.0)
     }
 

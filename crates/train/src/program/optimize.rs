@@ -3,7 +3,9 @@ use super::{Done, output};
 use clap::Args;
 use copriv_train::cost::{Budget, Objective};
 use copriv_train::optimize::{Figures, Optimized, Plan, Strategy, optimize};
+use copriv_train::pareto::RunResult;
 use copriv_train::recipe::Recipe;
+use std::path::Path;
 
 /// Make a trained network cost fewer bytes
 ///
@@ -19,6 +21,9 @@ pub struct Optimize {
     /// What it may cost: a share of what it costs now, such as 40%, or bytes, such as 2GB
     #[arg(long)]
     budget: Budget,
+    /// The name of the network in results and figures [default: from the result beside it, or the file's]
+    #[arg(long, value_name = "NAME")]
+    network_name: Option<String>,
     /// The bytes that are meant: total or online
     #[arg(long, default_value_t = Objective::Total)]
     objective: Objective,
@@ -57,7 +62,8 @@ pub struct Optimize {
 
 impl Optimize {
     pub fn run(&self) -> Done {
-        let graph = network(&self.model, None)?;
+        let mut graph = network(&self.model, None)?;
+        graph.name = self.name(graph.name);
         let finetune = self.recipe.fine_tuning();
         let search = Recipe {
             epochs: self.search_epochs,
@@ -95,6 +101,12 @@ impl Optimize {
         )?;
         self.show(&done);
         Ok(())
+    }
+
+    /// What the network is called: files in folders of runs are all called the same.
+    fn name(&self, of_file: String) -> String {
+        let beside = || RunResult::read(&Path::new(&self.model).parent()?.join("result.json")).ok();
+        self.network_name.clone().or_else(|| Some(beside()?.network)).unwrap_or(of_file)
     }
 
     fn show(&self, done: &Optimized) {

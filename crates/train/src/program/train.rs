@@ -56,7 +56,7 @@ fn parse_init(text: &str) -> Result<Init, String> {
 impl Train {
     pub fn run(&self) -> Done {
         let graph = network(&self.model, self.weights.as_deref())?;
-        let recipe = self.recipe.from_scratch();
+        let recipe = self.recipe.anew();
         recipe.check()?;
         let data = self.data.load()?;
         let setting = self.setting.setting()?;
