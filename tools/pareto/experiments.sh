@@ -44,6 +44,8 @@ for seed in $seeds; do
         "snl-pixel 75% online" "blocks 60% total" "channels 60% total" "snl-channel 75% online" "relu-greedy 60% online"; do
         for net in $networks; do
             read -r method budget objective <<<"$job"
+            # Without any block, this network still takes 30 %.
+            [ "$net $method $budget" = "mobilenetv2-digits blocks 25%" ] && budget=32%
             echo optimised "$net" "$seed" "$method" "$budget" "$objective"
         done
     done | xargs -P "$jobs" -L 1 "$0" "$data" "$runs"

@@ -2,9 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "tests and their helpers stop at the first surprise")]
 
-use copriv_ir::{LowerOptions, Lowered, lower};
+use copriv_ir::{GraphBuilder, LowerOptions, Lowered, Shape, Window, lower};
 use copriv_ring::Width;
-use copriv_runner::{Ot, Plan, Reveal, Settings, Suite, planner};
+use copriv_runner::{Ot, Plan, Reveal, Settings, Suite, Truncation, planner};
+use std::cmp::Ordering;
 
 fn network(name: &str) -> Lowered {
     let graph = copriv_import::load(name).unwrap();
@@ -43,6 +44,43 @@ fn a_planner_that_remembers_plans_the_same() {
             assert_eq!(online, layers.map(|l| l.online.bytes()).sum::<u64>(), "{name} {suite}");
             let total = plan.total.preprocessing.bytes();
             assert!(before <= total && before * 10 >= total * 9, "{name} {suite}: {before} of {total}");
+        }
+    }
+}
+
+/// Layers that differ in their masks alone cost what each keeps, in one network and to a planner that remembers another.
+#[test]
+fn masks_of_one_shape_cost_what_each_keeps() {
+    let settings = Settings { truncation: Truncation::OneBit, ..Settings::new(Suite::Best, Reveal::Logits) };
+    let masked = |shares: [usize; 2]| {
+        let mut net = GraphBuilder::new("masked", Shape::new(4, 8, 8)).unwrap();
+        let mut x = net.input();
+        for (index, share) in shares.into_iter().enumerate() {
+            let weights = vec![0.1; 4 * 4 * 9];
+            x = net
+                .conv(format!("conv{index}"), x, Window::square(3, 1, 1), 1, weights, vec![0.0; 4])
+                .unwrap();
+            let keep: Vec<bool> = (0..256).map(|i| i % 256 < share).collect();
+            x = net.partial_relu(format!("relu{index}"), x, keep).unwrap();
+        }
+        let graph = net.finish(x).unwrap();
+        lower(&graph, LowerOptions { width: Width::of(41), frac_bits: 12 }).unwrap().architecture
+    };
+    let mut planner = planner::Planner::new(settings);
+    let online = |plan: &Plan| -> Vec<u64> {
+        plan.layers.iter().filter(|l| l.op.contains("relu")).map(|l| l.online.bytes()).collect()
+    };
+    for shares in [[250, 10], [10, 250], [128, 128], [40, 200]] {
+        let architecture = masked(shares);
+        let plan = planner.plan(&architecture).unwrap();
+        let prepared = planner::prepare_architecture(&architecture, &settings).unwrap();
+        assert_eq!(plan, Plan::new(&prepared, &settings).unwrap(), "{shares:?}");
+        let [first, second] = online(&plan)[..] else { panic!("{plan:?}") };
+        // The last ReLU is not truncated, so those of as many elements differ a little.
+        match shares[0].cmp(&shares[1]) {
+            Ordering::Less => assert!(first < second, "{shares:?}: {first} {second}"),
+            Ordering::Greater => assert!(first > second, "{shares:?}: {first} {second}"),
+            Ordering::Equal => {}
         }
     }
 }
