@@ -310,11 +310,10 @@ fn search(
         Strategy::Blocks | Strategy::Count => {
             let choice = if plan.strategy == Strategy::Blocks { Choice::Bytes } else { Choice::Count };
             let how = Without { narrow: plan.narrow, end_activation: plan.end_activation };
-            // Sets are compared by their structure; the budget is meant for weights of the size that these have.
-            let structure = costs.structure(&net.outline())?.of(plan.objective) as f64;
-            let folded = fold_affine(&net).map_err(Error::Graph)?;
-            let limit = limit as f64 * structure / costs.of(&folded)?.of(plan.objective) as f64;
-            let mut method = BlockSearch::new(&net, costs, limit as u64, how, choice, plan.strength)?;
+            let structure = costs.structure(&net.outline())?.of(plan.objective);
+            let real = costs.of(&fold_affine(&net).map_err(Error::Graph)?)?.of(plan.objective);
+            let limit = (limit, structure as f64 / real as f64);
+            let mut method = BlockSearch::new(&net, costs, limit, how, choice, plan.strength)?;
             method.gate(&mut network, &missed(&net, teacher, data, how)?);
             let outcome = fit(&mut network, data, &plan.search, Some(teacher), &mut method, place, progress)?;
             let names = method.blocks().iter().zip(method.dropped()).filter(|(_, dropped)| **dropped);

@@ -56,14 +56,15 @@ struct Kept {
 }
 
 impl<'a> BlockSearch<'a> {
-    /// The search for blocks of `net` to drop so that at most `limit` bytes are left.
+    /// The search for blocks of `net` to drop so that at most `limit` bytes are left. Sets are compared by their structure, which takes
+    /// `scale` times the bytes that it takes with weights of the size that these have.
     ///
     /// # Errors
     /// [`Error::Cost`]; [`Error::Budget`] where the network takes more without any block.
     pub fn new(
         net: &Graph,
         costs: &'a mut Costs,
-        limit: u64,
+        (limit, scale): (u64, f64),
         how: Without,
         choice: Choice,
         strength: f64,
@@ -78,7 +79,7 @@ impl<'a> BlockSearch<'a> {
             how,
             choice,
             original: 0,
-            limit,
+            limit: (limit as f64 * scale) as u64,
             strength,
             known: HashMap::new(),
             dropped: vec![false; count],
@@ -86,7 +87,8 @@ impl<'a> BlockSearch<'a> {
         };
         search.original = search.bytes(&vec![false; count])?;
         let least = search.bytes(&vec![true; count])?;
-        if least > limit {
+        if least > search.limit {
+            let least = (least as f64 / scale).ceil();
             return Err(Error::Budget(format!(
                 "the budget is {limit} bytes, and {least} are left when all {count} blocks are dropped; give at least {least}B"
             )));
