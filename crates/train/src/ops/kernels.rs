@@ -11,7 +11,7 @@ use super::{Activation, compose, conv};
 
 /// A backend to train on. `impl Kernels for …` with nothing in it does for a backend without kernels of its own; it is
 /// then named beside [`Flex`] below. Gradients take the gradient of the output last.
-#[backend_extension(Flex, Autodiff)]
+#[backend_extension(Flex, Cube: cfg(any(feature = "cuda", feature = "wgpu")), Autodiff)]
 pub trait Kernels: Backend {
     fn activate(x: FloatTensor<Self>, activation: Activation) -> FloatTensor<Self> {
         compose::activate::<Self>(x, activation)
@@ -340,6 +340,10 @@ impl Kernels for Flex {
         tensor(norm::sums(planes(&dy)), [channels])
     }
 }
+
+/// Graphics cards: compositions, which their compiler fuses.
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+impl Kernels for burn::backend::Cube {}
 
 #[cfg(test)]
 mod tests {
