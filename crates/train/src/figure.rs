@@ -11,7 +11,8 @@ mod words;
 
 pub(crate) use axis::{Axis, Frame, Kind, Sample, is_shown, legend};
 pub(crate) use scene::{GREY, INK, Look, Scene, Style};
-pub(crate) use words::{bytes, count, number, percent};
+pub use words::bytes;
+pub(crate) use words::{count, number, percent};
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};

@@ -35,31 +35,8 @@ use burn::backend::Dispatch;
 use burn::tensor::Tensor;
 use kernels::Kernels;
 
-/// An activation that cuts off: x between the bounds, the bound beyond it. The gradient passes strictly between them, at
-/// a bound it is 0.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Activation {
-    /// max(x, 0).
-    Relu,
-    /// min(max(x, low), high).
-    Clip {
-        /// The least value.
-        low: f32,
-        /// The greatest value, not less than the least.
-        high: f32,
-    },
-}
-
-impl Activation {
-    /// The least and the greatest value.
-    #[inline(always)]
-    fn bounds(self) -> (f32, f32) {
-        match self {
-            Self::Relu => (0.0, f32::INFINITY),
-            Self::Clip { low, high } => (low, high),
-        }
-    }
-}
+/// x between the bounds, the bound beyond it. The gradient passes strictly between them, at a bound it is 0.
+pub use copriv_ir::Activation;
 
 /// a(x).
 pub fn activate<const D: usize>(x: Tensor<D>, activation: Activation) -> Tensor<D> {

@@ -9,7 +9,7 @@ mod group;
 mod result;
 mod table;
 
-pub use crate::figure::{Error, Size};
+pub use crate::figure::{Error, Size, bytes};
 pub use draw::draw;
 pub use front::{Comparison, Point, accuracy_at, accuracy_difference, bytes_at, bytes_ratio, compare, front};
 pub use group::{Group, Phase, Spread, groups};

@@ -1,7 +1,7 @@
 //! Numbers for people.
 
 /// Bytes with a unit, powers of ten, three digits: `12.3 MB`.
-pub(crate) fn bytes(value: f64) -> String {
+pub fn bytes(value: f64) -> String {
     let (parts, unit) = match value {
         v if v < 999.5 => (1.0, "B"),
         v if v < 999.5e3 => (1e3, "kB"),

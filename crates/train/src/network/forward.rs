@@ -118,11 +118,7 @@ impl Network {
                     let keep: Vec<f32> =
                         keep.as_slice().iter().map(|&kept| f32::from(u8::from(kept))).collect();
                     let keep = Tensor::<1>::from_floats(keep.as_slice(), &x.device());
-                    let activation = match *activation {
-                        copriv_ir::Activation::Relu => Activation::Relu,
-                        copriv_ir::Activation::Clip { low, high } => Activation::Clip { low, high },
-                    };
-                    ops::mix(x, keep.reshape([1, channels, height, width]), activation)
+                    ops::mix(x, keep.reshape([1, channels, height, width]), *activation)
                 }
                 Op::MaxPool(window) => {
                     let options =

@@ -6,6 +6,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Scalar, TensorMetadata, get_or_init_device_settings};
 
 use super::Activation;
+use super::pointwise::CutOff;
 
 fn scalar(x: f32) -> Scalar {
     Scalar::Float(f64::from(x))

@@ -1,5 +1,6 @@
 //! The operations with gradients: what each keeps of its forward pass, and which gradients it gives.
 
+use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
@@ -96,38 +97,37 @@ gradients!(
 /// Stride, padding, groups.
 type Options = ([usize; 2], [usize; 2], usize);
 
-gradients!(
-    Conv<2>,
-    (FloatTensor<B>, FloatTensor<B>, Options),
-    |[x_node, weight_node], (x, weight, (stride, padding, groups)), dy, grads| {
-        if let Some(node) = weight_node {
-            let gradient =
-                B::conv_weight_gradient(x.clone(), weight.clone(), dy.clone(), stride, padding, groups);
-            grads.register::<B>(node.id, gradient);
-        }
-        if let Some(node) = x_node {
-            let gradient = B::conv_input_gradient(x, weight, dy, stride, padding, groups);
-            grads.register::<B>(node.id, gradient);
-        }
+/// The gradients of a convolution for its weight and for what it reads.
+fn convolution<B: Backend + Kernels>(
+    [x_node, weight_node]: [Option<NodeId>; 2],
+    (x, weight, (stride, padding, groups)): (FloatTensor<B>, FloatTensor<B>, Options),
+    dy: FloatTensor<B>,
+    grads: &mut Gradients,
+) {
+    if let Some(id) = weight_node {
+        let gradient =
+            B::conv_weight_gradient(x.clone(), weight.clone(), dy.clone(), stride, padding, groups);
+        grads.register::<B>(id, gradient);
     }
-);
+    if let Some(id) = x_node {
+        let gradient = B::conv_input_gradient(x, weight, dy, stride, padding, groups);
+        grads.register::<B>(id, gradient);
+    }
+}
+
+gradients!(Conv<2>, (FloatTensor<B>, FloatTensor<B>, Options), |nodes, state, dy, grads| {
+    convolution::<B>(nodes.map(|node| node.map(|node| node.id)), state, dy, grads);
+});
 
 gradients!(
     ConvWithBias<3>,
     (FloatTensor<B>, FloatTensor<B>, Options),
-    |[x_node, weight_node, bias_node], (x, weight, (stride, padding, groups)), dy, grads| {
+    |[x_node, weight_node, bias_node], state, dy, grads| {
         if let Some(node) = bias_node {
             grads.register::<B>(node.id, B::conv_bias_gradient(dy.clone()));
         }
-        if let Some(node) = weight_node {
-            let gradient =
-                B::conv_weight_gradient(x.clone(), weight.clone(), dy.clone(), stride, padding, groups);
-            grads.register::<B>(node.id, gradient);
-        }
-        if let Some(node) = x_node {
-            let gradient = B::conv_input_gradient(x, weight, dy, stride, padding, groups);
-            grads.register::<B>(node.id, gradient);
-        }
+        let nodes = [x_node, weight_node].map(|node| node.map(|node| node.id));
+        convolution::<B>(nodes, state, dy, grads);
     }
 );
 

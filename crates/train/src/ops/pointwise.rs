@@ -13,7 +13,11 @@ const CHUNK: usize = 1 << 14;
 /// Floats that are added up in single precision before their sum is in double.
 const RUN: usize = 1 << 10;
 
-impl Activation {
+/// An activation as what cuts off.
+pub trait CutOff: Copy {
+    /// The least and the greatest value.
+    fn bounds(self) -> (f32, f32);
+
     #[inline(always)]
     fn apply(self, x: f32) -> f32 {
         let (low, high) = self.bounds();
@@ -25,6 +29,16 @@ impl Activation {
     fn passes(self, x: f32) -> bool {
         let (low, high) = self.bounds();
         x > low && x < high
+    }
+}
+
+impl CutOff for Activation {
+    #[inline(always)]
+    fn bounds(self) -> (f32, f32) {
+        match self {
+            Self::Relu => (0.0, f32::INFINITY),
+            Self::Clip { low, high } => (low, high),
+        }
     }
 }
 

@@ -285,6 +285,21 @@ impl PlaceArgs {
     }
 }
 
+/// What the commands that train have in common.
+#[derive(Args)]
+pub struct TrainingArgs {
+    #[command(flatten)]
+    pub data: DataArgs,
+    #[command(flatten)]
+    pub recipe: RecipeArgs,
+    #[command(flatten)]
+    pub setting: SettingArgs,
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
 /// The network of an argument.
 pub fn network(spec: &str, weights: Option<&Path>) -> Result<Graph, Error> {
     Ok(copriv_import::load_with_weights(spec, weights)?)

@@ -1,4 +1,4 @@
-use super::args::{DataArgs, PlaceArgs, RecipeArgs, RunArgs, SettingArgs, network};
+use super::args::{TrainingArgs, network};
 use super::{Done, output};
 use clap::Args;
 use copriv_train::cost::{Budget, Objective};
@@ -49,22 +49,14 @@ pub struct Optimize {
     #[arg(long)]
     no_end_activation: bool,
     #[command(flatten)]
-    data: DataArgs,
-    #[command(flatten)]
-    recipe: RecipeArgs,
-    #[command(flatten)]
-    setting: SettingArgs,
-    #[command(flatten)]
-    place: PlaceArgs,
-    #[command(flatten)]
-    run: RunArgs,
+    training: TrainingArgs,
 }
 
 impl Optimize {
     pub fn run(&self) -> Done {
         let mut graph = network(&self.model, None)?;
         graph.name = self.name(graph.name);
-        let finetune = self.recipe.fine_tuning();
+        let finetune = self.training.recipe.fine_tuning();
         let search = Recipe {
             epochs: self.search_epochs,
             search_rate: self.search_rate,
@@ -78,7 +70,7 @@ impl Optimize {
             strategy: self.method,
             budget: self.budget,
             objective: self.objective,
-            setting: self.setting.setting()?,
+            setting: self.training.setting.setting()?,
             search,
             finetune,
             strength: self.strength,
@@ -86,18 +78,18 @@ impl Optimize {
             narrow: !self.no_narrow,
             end_activation: !self.no_end_activation,
         };
-        let data = self.data.load()?;
-        self.place.prepare()?;
-        let device = self.run.device()?;
+        let data = self.training.data.load()?;
+        self.training.place.prepare()?;
+        let device = self.training.run.device()?;
         let done = optimize(
             &graph,
             &data,
-            &self.data.name(),
+            &self.training.data.name(),
             &plan,
-            &self.place.out,
-            self.place.resume,
+            &self.training.place.out,
+            self.training.place.resume,
             &device,
-            !self.run.quiet,
+            !self.training.run.quiet,
         )?;
         self.show(&done);
         Ok(())
@@ -112,7 +104,7 @@ impl Optimize {
     fn show(&self, done: &Optimized) {
         let Optimized { original, optimized, network, dropped, result, seconds } = done;
         let test = result.as_ref().map(|r| r.accuracy_test);
-        if self.run.json {
+        if self.training.run.json {
             output::json(&serde_json::json!({
                 "method": self.method.name(),
                 "budget": self.budget.to_string(),

@@ -44,16 +44,7 @@ pub fn table(header: &[&str], rows: &[Vec<String>]) {
 
 /// Bytes with three digits and a unit.
 pub fn bytes(bytes: u64) -> String {
-    let value = bytes as f64;
-    let (scale, unit) = match value {
-        v if v < 1e3 => return format!("{bytes} B"),
-        v if v < 1e6 => (1e3, "kB"),
-        v if v < 1e9 => (1e6, "MB"),
-        _ => (1e9, "GB"),
-    };
-    let scaled = value / scale;
-    let digits = if scaled < 10.0 { 2 } else { usize::from(scaled < 100.0) };
-    format!("{scaled:.digits$} {unit}")
+    copriv_train::pareto::bytes(bytes as f64)
 }
 
 /// A part of 1 in percent.

@@ -1,4 +1,4 @@
-use super::args::{DataArgs, PlaceArgs, RecipeArgs, RunArgs, SettingArgs, network};
+use super::args::{TrainingArgs, network};
 use super::{Done, output};
 use clap::Args;
 use copriv_import::onnx;
@@ -34,15 +34,7 @@ pub struct Train {
     #[arg(long, value_name = "MODEL")]
     teacher: Option<String>,
     #[command(flatten)]
-    data: DataArgs,
-    #[command(flatten)]
-    recipe: RecipeArgs,
-    #[command(flatten)]
-    setting: SettingArgs,
-    #[command(flatten)]
-    place: PlaceArgs,
-    #[command(flatten)]
-    run: RunArgs,
+    training: TrainingArgs,
 }
 
 fn parse_init(text: &str) -> Result<Init, String> {
@@ -56,12 +48,12 @@ fn parse_init(text: &str) -> Result<Init, String> {
 impl Train {
     pub fn run(&self) -> Done {
         let graph = network(&self.model, self.weights.as_deref())?;
-        let recipe = self.recipe.anew();
+        let recipe = self.training.recipe.anew();
         recipe.check()?;
-        let data = self.data.load()?;
-        let setting = self.setting.setting()?;
-        self.place.prepare()?;
-        let device = self.run.device()?;
+        let data = self.training.data.load()?;
+        let setting = self.training.setting.setting()?;
+        self.training.place.prepare()?;
+        let device = self.training.run.device()?;
         let mut net = Network::new(&graph, &device)?;
         let untrained =
             self.model.starts_with("zoo:") && self.model != "zoo:digits" && self.weights.is_none();
@@ -77,9 +69,9 @@ impl Train {
             }
             None => None,
         };
-        let out = &self.place.out;
-        let place = Place { resume: self.place.resume, ..Place::new(out) };
-        let progress = if self.run.quiet { Progress::hidden() } else { Progress::new("training") };
+        let out = &self.training.place.out;
+        let place = Place { resume: self.training.place.resume, ..Place::new(out) };
+        let progress = if self.training.run.quiet { Progress::hidden() } else { Progress::new("training") };
         let outcome = fit(&mut net, &data, &recipe, teacher.as_ref(), &mut Plain, &place, &progress)?;
 
         let trained = net.graph()?;
@@ -89,7 +81,7 @@ impl Train {
         let records = curves::read(&place.metrics())?;
         curves::draw(
             &records,
-            &format!("{} on {}", graph.name, self.data.name()),
+            &format!("{} on {}", graph.name, self.training.data.name()),
             &out.join("curves.png"),
             Size::default(),
         )?;
@@ -104,7 +96,7 @@ impl Train {
                 format: FORMAT,
                 method: ORIGINAL.to_owned(),
                 network: graph.name.clone(),
-                data: self.data.name(),
+                data: self.training.data.name(),
                 seed: recipe.seed,
                 accuracy_validation: outcome.validation,
                 accuracy_test: accuracy,
@@ -118,7 +110,7 @@ impl Train {
             };
             result.write(out)?;
         }
-        if self.run.json {
+        if self.training.run.json {
             output::json(&serde_json::json!({
                 "network": out.join("network.onnx"),
                 "steps": outcome.steps,
