@@ -5,18 +5,20 @@
 //! that goes on from a checkpoint is the one that was not interrupted.
 
 use crate::Error;
-use crate::network::{Network, Statistics, floats};
+use crate::network::{Network, Parameter, Statistics, floats};
 use crate::optimizer::{Memory, Optimizer};
 use burn::tensor::{Device, Tensor, TensorData};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 
 /// The version that is written and read.
 const FORMAT: u64 = 1;
 const STATE: &str = "state";
+/// Bytes that a state and the names of tensors may take.
+const STATE_LIMIT: u64 = 1 << 26;
 
 /// Where a training is.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -34,8 +36,8 @@ pub struct State {
     pub window: [f64; 3],
     /// Bytes of the metrics that belong to it.
     pub metrics: u64,
-    /// Validation accuracies so far: the best and the last.
-    pub validation: Option<[f64; 2]>,
+    /// The last validation accuracy.
+    pub validation: Option<f64>,
     /// Seconds spent.
     pub seconds: f64,
     /// What the method of a search keeps.
@@ -62,7 +64,8 @@ impl State {
 /// Writes the state of a training over what is at `path`.
 ///
 /// # Errors
-/// [`Error::Write`], after which the file that was there is whole.
+/// [`Error::Write`], and [`Error::Diverged`] where a number is none, which no training goes on from; the file that was there is
+/// whole then.
 pub fn save(
     path: &Path,
     state: &State,
@@ -72,7 +75,11 @@ pub fn save(
 ) -> Result<(), Error> {
     let mut tensors: Vec<(String, Vec<u8>)> = Vec::new();
     let mut add = |name: String, tensor: &Tensor<1>| -> Result<(), Error> {
-        tensors.push((name, floats(tensor)?.iter().flat_map(|v| v.to_le_bytes()).collect()));
+        let values = floats(tensor)?;
+        if let Some(&loss) = values.iter().find(|v| !v.is_finite()) {
+            return Err(Error::Diverged { step: state.step, loss });
+        }
+        tensors.push((name, values.iter().flat_map(|v| v.to_le_bytes()).collect()));
         Ok(())
     };
     for (index, p) in network.parameters().iter().enumerate() {
@@ -99,7 +106,8 @@ pub fn save(
     replace(path, &bytes)
 }
 
-/// Reads what [`save`] wrote into a network and an optimiser of the same form, and returns the state and the average.
+/// Reads what [`save`] wrote into a network and an optimiser of the same form, and returns the state and the average, which is
+/// there if it is `averaged`.
 ///
 /// # Errors
 /// [`Error::Read`] and [`Error::Checkpoint`]; `run` is what the state must be of. Neither network nor optimiser has changed then.
@@ -108,8 +116,20 @@ pub fn load(
     run: &str,
     network: &mut Network,
     optimizer: &mut Optimizer,
+    averaged: bool,
 ) -> Result<(State, Option<Vec<Tensor<1>>>), Error> {
-    let bytes = std::fs::read(path).map_err(|e| Error::Read(path.to_owned(), e))?;
+    let read = |e| Error::Read(path.to_owned(), e);
+    // Two moments and an average for each parameter, at most; names and state besides.
+    let numbers = |net: &Network| -> usize {
+        let parameters = net.parameters().iter().map(|p| 4 * p.value.dims()[0]);
+        parameters.chain(net.statistics().iter().map(|s| 2 * s.mean.dims()[0])).sum()
+    };
+    let most = 4 * numbers(network) as u64 + STATE_LIMIT;
+    let mut bytes = Vec::new();
+    std::fs::File::open(path).and_then(|file| file.take(most + 1).read_to_end(&mut bytes)).map_err(read)?;
+    if bytes.len() as u64 > most {
+        return Err(fault(path, &"larger than a checkpoint of this network; train anew"));
+    }
     let damaged =
         |e: &dyn std::fmt::Display| fault(path, &format!("no checkpoint, or damaged: {e}; train anew"));
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| damaged(&e))?;
@@ -150,16 +170,9 @@ pub fn load(
         .enumerate()
         .map(|(i, parts)| parts.iter().enumerate().map(|(p, like)| part(i, p, like)).collect())
         .collect::<Result<_, _>>()?;
-    let average = match file.names().iter().any(|name| name.starts_with("average.")) {
-        true => Some(
-            parameters
-                .iter()
-                .enumerate()
-                .map(|(i, p)| get(format!("average.{i}"), &p.value))
-                .collect::<Result<Vec<_>, _>>()?,
-        ),
-        false => None,
-    };
+    let average = |(i, p): (usize, &Parameter)| get(format!("average.{i}"), &p.value);
+    let average = averaged.then(|| parameters.iter().enumerate().map(average).collect::<Result<Vec<_>, _>>());
+    let average = average.transpose()?;
     let mut statistics = Vec::new();
     for (i, old) in network.statistics().iter().enumerate() {
         let mean = get(format!("mean.{i}"), &old.mean)?;

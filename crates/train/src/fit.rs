@@ -4,13 +4,13 @@ use crate::checkpoint::{self, State};
 use crate::curves::{self, Record};
 use crate::data::{Batch, Data, Epoch, Part, batches, in_order};
 use crate::loss::{loss, right};
-use crate::network::{Mode, Network};
+use crate::network::{Mode, Network, floats};
 use crate::optimizer::Optimizer;
 use crate::recipe::Recipe;
 use crate::{Error, progress::Progress};
 use burn::tensor::Tensor;
 use sha2::{Digest, Sha256};
-use std::io::{Seek, Write};
+use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -39,15 +39,6 @@ impl At {
     }
 }
 
-/// Whether a training goes on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Flow {
-    /// It does.
-    Continue,
-    /// The method has what it wants.
-    Stop,
-}
-
 /// What a search adds to a training. Its state is in the checkpoints.
 pub trait Method {
     /// Before each step.
@@ -63,15 +54,6 @@ pub trait Method {
     fn penalty(&self, network: &Network, leaves: &[Tensor<1>]) -> Option<Tensor<1>> {
         let _ = (network, leaves);
         None
-    }
-
-    /// After each epoch.
-    ///
-    /// # Errors
-    /// The method's.
-    fn after_epoch(&mut self, epoch: u64, network: &mut Network) -> Result<Flow, Error> {
-        let _ = (epoch, network);
-        Ok(Flow::Continue)
     }
 
     /// What must be kept to go on.
@@ -109,14 +91,12 @@ pub struct Place {
     pub resume: bool,
     /// Seconds between checkpoints; there is one after each epoch besides.
     pub every: Duration,
-    /// Stop after so many steps of this call, as if killed: for tests.
-    pub stop_after: Option<u64>,
 }
 
 impl Place {
     /// The folder, anew, with a checkpoint each minute.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), resume: false, every: Duration::from_secs(60), stop_after: None }
+        Self { folder: folder.into(), resume: false, every: Duration::from_secs(60) }
     }
 
     /// The checkpoint.
@@ -139,8 +119,6 @@ pub struct Outcome {
     pub validation: f64,
     /// Seconds, those before an interruption included.
     pub seconds: f64,
-    /// Whether it came to its end.
-    pub finished: bool,
 }
 
 /// Trains `network` on `data` by `recipe`, learning from `teacher` too if the recipe says so. At the end the network has the
@@ -173,11 +151,12 @@ pub fn fit(
     let warm_up = (recipe.warm_up * epoch_steps as f64).round() as u64;
     let mut optimizer = Optimizer::new(recipe, network.parameters());
     let mut average = (recipe.ema > 0.0).then(|| network.leaves());
-    let mut state = State::begin(identity(network, data, recipe));
+    let mut state = State::begin(identity(network, data, recipe, teacher)?);
     std::fs::create_dir_all(&place.folder).map_err(|e| Error::Write(place.folder.clone(), e))?;
     let checkpoint = place.checkpoint();
     if place.resume && checkpoint.exists() {
-        (state, average) = checkpoint::load(&checkpoint, &state.run, network, &mut optimizer)?;
+        (state, average) =
+            checkpoint::load(&checkpoint, &state.run, network, &mut optimizer, average.is_some())?;
         method.restore(&state.method)?;
     }
     let mut metrics = Metrics::open(&place.metrics(), state.metrics)?;
@@ -195,14 +174,14 @@ pub fn fit(
             drop_last: false,
             augment: recipe.augment,
         };
-        let mut flow = Flow::Continue;
         for batch in batches(data, &epoch).skip((state.step % epoch_steps) as usize) {
             let at = At { step: state.step, steps, epoch_steps };
             method.before_step(at, network)?;
             let part = recipe.schedule.part(state.step, warm_up, steps, epoch_steps as f64);
             let rates = [recipe.rate * part, recipe.search_rate];
+            let count = batch.labels.len() as f64;
             let (value, correct) =
-                step(network, &mut optimizer, &batch, recipe.smoothing, distill, method, rates, state.step)?;
+                step(network, &mut optimizer, batch, recipe.smoothing, distill, method, rates, state.step)?;
             if let Some(average) = &mut average {
                 // Early on an average over all steps, so that the beginning is forgotten.
                 let decay = recipe.ema.min((1 + state.step) as f32 / (10 + state.step) as f32);
@@ -211,7 +190,6 @@ pub fn fit(
                 }
             }
             state.step += 1;
-            let count = batch.labels.len() as f64;
             state.window[0] += f64::from(value) * count;
             state.window[1] += correct as f64;
             state.window[2] += count;
@@ -230,10 +208,8 @@ pub fn fit(
                 })?;
             }
             if ends {
-                flow = method.after_epoch(number, network)?;
                 let (loss, accuracy) = evaluate_average(network, average.as_deref(), data, Part::Validation)?;
-                let best = state.validation.map_or(accuracy, |[best, _]| best.max(accuracy));
-                state.validation = Some([best, accuracy]);
+                state.validation = Some(accuracy);
                 progress.validated(accuracy);
                 metrics.add(&Record {
                     step: state.step,
@@ -244,25 +220,13 @@ pub fn fit(
                     rate: None,
                 })?;
             }
-            let stop = place.stop_after.is_some_and(|most| state.step - first_step >= most);
-            if !stop && (ends || last_save.elapsed() >= place.every) {
+            if ends || last_save.elapsed() >= place.every {
                 last_save = Instant::now();
                 state.seconds = before + begun.elapsed().as_secs_f64();
                 state.metrics = metrics.sync()?;
                 state.method = method.state();
                 checkpoint::save(&checkpoint, &state, network, &optimizer, average.as_deref())?;
             }
-            if stop {
-                let validation = state.validation.map_or(0.0, |[_, last]| last);
-                let seconds = before + begun.elapsed().as_secs_f64();
-                return Ok(Outcome { steps: state.step, validation, seconds, finished: false });
-            }
-            if flow == Flow::Stop {
-                break;
-            }
-        }
-        if flow == Flow::Stop {
-            break;
         }
     }
     if let Some(average) = average {
@@ -270,11 +234,11 @@ pub fn fit(
     }
     progress.end();
     let validation = match state.validation {
-        Some([_, last]) => last,
+        Some(last) => last,
         None => evaluate(network, data, Part::Validation)?.1,
     };
     let seconds = if state.step == first_step { before } else { before + begun.elapsed().as_secs_f64() };
-    Ok(Outcome { steps: state.step, validation, seconds, finished: true })
+    Ok(Outcome { steps: state.step, validation, seconds })
 }
 
 /// One step of the optimiser: the loss before it, and how many pictures were told right.
@@ -282,7 +246,7 @@ pub fn fit(
 fn step(
     network: &mut Network,
     optimizer: &mut Optimizer,
-    batch: &Batch,
+    Batch { pixels, labels }: Batch,
     smoothing: f32,
     distill: Option<(&Network, crate::recipe::Distill)>,
     method: &dyn Method,
@@ -290,14 +254,14 @@ fn step(
     number: u64,
 ) -> Result<(f32, usize), Error> {
     let leaves = network.tracked();
-    let x = network.pictures(batch.pixels.clone());
+    let x = network.pictures(pixels);
     let teacher = distill.map(|(teacher, distill)| {
         let out = teacher.forward(x.clone(), &teacher.leaves(), Mode::Evaluate);
         (out.logits.inner(), distill)
     });
     let out = network.forward(x, &leaves, Mode::Train);
     let logits = out.logits.clone().inner();
-    let mut total = loss(out.logits, &batch.labels, smoothing, teacher);
+    let mut total = loss(out.logits, &labels, smoothing, teacher);
     let value = total.clone().into_scalar::<f32>();
     if !value.is_finite() {
         return Err(Error::Diverged { step: number, loss: value });
@@ -310,7 +274,7 @@ fn step(
     let values = optimizer.step(network.parameters(), gradients, rates);
     network.set(values);
     network.observe(out.statistics, STATISTICS);
-    let correct = right(&crate::network::floats(&logits)?, &batch.labels);
+    let correct = right(&floats(&logits)?, &labels);
     Ok((value, correct))
 }
 
@@ -325,7 +289,7 @@ pub fn evaluate(network: &Network, data: &Data, part: Part) -> Result<(f64, f64)
     for Batch { pixels, labels } in in_order(data, part, EVALUATED) {
         let logits = network.forward(network.pictures(pixels), &leaves, Mode::Evaluate).logits;
         let value = crate::loss::cross_entropy(logits.clone(), &labels, 0.0).into_scalar::<f32>();
-        correct += right(&crate::network::floats(&logits)?, &labels);
+        correct += right(&floats(&logits)?, &labels);
         sum += f64::from(value) * labels.len() as f64;
         count += labels.len();
     }
@@ -377,17 +341,28 @@ fn matches(network: &Network, data: &Data) -> Result<(), Error> {
     Ok(())
 }
 
-/// What two runs have in common that may go on from one another's checkpoint.
-fn identity(network: &Network, data: &Data, recipe: &Recipe) -> String {
+/// What two runs have in common that may go on from one another's checkpoint: recipe, data, and the networks that they begin with
+/// and learn from.
+fn identity(
+    network: &Network,
+    data: &Data,
+    recipe: &Recipe,
+    teacher: Option<&Network>,
+) -> Result<String, Error> {
     let mut hash = Sha256::new();
     hash.update(format!("{recipe:?}").as_bytes());
     hash.update(data.digest());
-    for (node, shape) in network.structure().nodes.iter().map(|n| (&n.op, n.shape)) {
-        hash.update(format!("{node:?} {shape:?}").as_bytes());
+    for net in std::iter::once(network).chain(teacher) {
+        for node in &net.structure().nodes {
+            hash.update(format!("{:?} {}", node.op, node.shape).as_bytes());
+        }
+        for parameter in net.parameters() {
+            hash.update(parameter.name.as_bytes());
+            floats(&parameter.value)?.iter().for_each(|value| hash.update(value.to_le_bytes()));
+        }
     }
-    hash.update(format!("{}", network.parameters().len()).as_bytes());
     let digest: [u8; 32] = hash.finalize().into();
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// The metrics of a run as they are written: a JSON object a line.
@@ -398,15 +373,20 @@ struct Metrics {
 }
 
 impl Metrics {
-    /// Goes on after the first `length` bytes of the file.
+    /// Goes on after the first `length` bytes of the file, or after the lines that are left of them.
     fn open(path: &Path, length: u64) -> Result<Self, Error> {
         let open = || {
-            let mut file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+            let options =
+                std::fs::OpenOptions::new().create(true).truncate(false).read(true).write(true).clone();
+            let mut file = options.open(path)?;
+            let mut kept = Vec::new();
+            Read::by_ref(&mut file).take(length).read_to_end(&mut kept)?;
+            let length = kept.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last as u64 + 1);
             file.set_len(length)?;
             file.seek(std::io::SeekFrom::End(0))?;
-            Ok(file)
+            Ok((file, length))
         };
-        let file = open().map_err(|e| Error::Write(path.to_owned(), e))?;
+        let (file, length) = open().map_err(|e| Error::Write(path.to_owned(), e))?;
         Ok(Self { path: path.to_owned(), file, length })
     }
 

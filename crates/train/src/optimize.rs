@@ -12,11 +12,12 @@ use crate::pareto::{FORMAT, RunResult};
 use crate::progress::Progress;
 use crate::recipe::Recipe;
 use crate::search::{BlockSearch, Choice, PartSearch};
-use crate::{Error, select};
+use crate::{Error, figure, select};
 use burn::tensor::Device;
 use copriv_import::onnx;
 use copriv_ir::{Graph, fold_affine};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -164,8 +165,7 @@ pub struct Optimized {
     pub seconds: f64,
 }
 
-/// Optimises `net` on `data` as `plan` says, with files in `folder`; `resume` goes on with what is there. `seed` is for the
-/// result only.
+/// Optimises `net` on `data` as `plan` says, with files in `folder`; `resume` goes on with what is there.
 ///
 /// # Errors
 /// [`Error`].
@@ -190,40 +190,29 @@ pub fn optimize(
     let place = |name: &str| Place { resume, ..Place::new(folder.join(name)) };
     let bar = |name: &str| if show { Progress::new(name) } else { Progress::hidden() };
 
-    let structure_file = folder.join("structure.onnx");
-    let mut seconds = 0.0;
-    let mut dropped = None;
+    std::fs::create_dir_all(folder).map_err(|e| Error::Write(folder.to_owned(), e))?;
+    same_run(folder, resume, net, data, plan)?;
+    let (structure_file, found_file) = (folder.join("structure.onnx"), folder.join("found.json"));
     if !(resume && structure_file.exists()) {
         let (structure, found) =
             search(&teacher, data, plan, limit, &mut costs, &place("search"), &bar("search  "))?;
-        dropped = found.dropped;
-        seconds += found.seconds;
-        if let Some((names, of)) = &dropped {
-            let text = serde_json::json!({ "dropped": names, "blocks": of, "seconds": seconds });
-            replace(&folder.join("dropped.json"), text.to_string().as_bytes())?;
-        }
+        let text = serde_json::to_vec(&found).map_err(|e| Error::Mismatch(e.to_string()))?;
+        replace(&found_file, &text)?;
         replace(&structure_file, &onnx::write(&structure))?;
-    } else if let Ok(bytes) = std::fs::read(folder.join("dropped.json")) {
-        #[derive(Deserialize)]
-        struct Found {
-            dropped: Vec<String>,
-            blocks: usize,
-            seconds: f64,
-        }
-        let found: Found = serde_json::from_slice(&bytes)
-            .map_err(|e| Error::Mismatch(format!("{:?} is damaged: {e}", folder.join("dropped.json"))))?;
-        seconds += found.seconds;
-        dropped = Some((found.dropped, found.blocks));
     }
     // Read back in any case, so that a run that was interrupted goes on from the same bits.
     let structure = onnx::load(&structure_file)?;
+    let found: Found = serde_json::from_slice(&figure::read(&found_file, SMALL)?).map_err(|e| {
+        let why = format!("damaged: {e}; choose another --out");
+        Error::Checkpoint { path: found_file, why }
+    })?;
     let mut student = Network::new(&structure, device)?;
     calibrate(&mut student, data, CALIBRATION)?;
     let epochs = plan.finetune.epochs + if plan.strategy.searches() { 0 } else { plan.search.epochs };
     let recipe = Recipe { epochs, ..plan.finetune.clone() };
     let Outcome { seconds: spent, .. } =
         fit(&mut student, data, &recipe, Some(&teacher), &mut Plain, &place("finetune"), &bar("finetune"))?;
-    seconds += spent;
+    let seconds = found.seconds + spent;
 
     let trained = student.graph()?;
     let finished = match plan.strategy {
@@ -244,7 +233,7 @@ pub fn optimize(
     if let Some(result) = &result {
         result.write(folder)?;
     }
-    Ok(Optimized { original, optimized, network, dropped, result, seconds })
+    Ok(Optimized { original, optimized, network, dropped: found.dropped, result, seconds })
 }
 
 fn figures(net: &Graph, bytes: Bytes, network: &Network, data: &Data) -> Result<Figures, Error> {
@@ -288,7 +277,30 @@ fn result(
     }))
 }
 
+/// Sees to it that the run in `folder`, if there is one to go on with, is this one.
+fn same_run(folder: &Path, resume: bool, net: &Graph, data: &Data, plan: &Plan) -> Result<(), Error> {
+    let mut hash = Sha256::new();
+    hash.update(format!("{plan:?}").as_bytes());
+    hash.update(data.digest());
+    hash.update(onnx::write(net));
+    let digest: [u8; 32] = hash.finalize().into();
+    let run: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let path = folder.join("run.txt");
+    if resume && path.exists() {
+        if figure::read(&path, SMALL)? == run.as_bytes() {
+            return Ok(());
+        }
+        let why = "this is a run of another method, budget, network or data: give those of then, or choose another --out";
+        return Err(Error::Checkpoint { path, why: why.to_owned() });
+    }
+    replace(&path, run.as_bytes())
+}
+
+/// Bytes that small files of a run may have.
+const SMALL: u64 = 1 << 20;
+
 /// What a search comes to besides the network.
+#[derive(Serialize, Deserialize)]
 struct Found {
     dropped: Option<(Vec<String>, usize)>,
     seconds: f64,

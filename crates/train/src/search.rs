@@ -175,10 +175,14 @@ impl<'a> BlockSearch<'a> {
 
 impl Method for BlockSearch<'_> {
     fn before_step(&mut self, at: At, network: &mut Network) -> Result<(), Error> {
-        if at.step.is_multiple_of(CHOOSE) && at.part() <= SETTLE {
-            let fallen = (at.part() / RAMP).min(1.0);
-            let span = self.original.saturating_sub(self.limit) as f64;
-            let limit = (self.original as f64 - span * fallen).max(self.limit as f64) as u64;
+        // The last step is within the budget, however few there are.
+        let last = at.step + 1 >= at.steps;
+        let fallen = if last { 1.0 } else { (at.part() / RAMP).min(1.0) };
+        let span = self.original.saturating_sub(self.limit) as f64;
+        let limit = (self.original as f64 - span * fallen).max(self.limit as f64) as u64;
+        let dropped = self.dropped.clone();
+        let due = at.step.is_multiple_of(CHOOSE) && at.part() <= SETTLE;
+        if due || last && self.bytes(&dropped)? > limit {
             let scores = network.scores()?;
             self.choose(&scores, limit)?;
         }
@@ -366,8 +370,16 @@ impl Method for PartSearch<'_> {
             count: u64,
             settled: Option<Vec<Vec<bool>>>,
         }
-        let damaged = |e| Error::Mismatch(format!("the checkpoint is not of this search: {e}"));
-        let kept: Kept = serde_json::from_value(state.clone()).map_err(damaged)?;
+        let damaged = |e: String| Error::Mismatch(format!("the checkpoint is not of this search: {e}"));
+        let kept: Kept = serde_json::from_value(state.clone()).map_err(|e| damaged(e.to_string()))?;
+        let count = |id: &NodeId| {
+            let shape = self.net.nodes[id.0].shape;
+            if self.by_channel { shape.channels } else { shape.len() }
+        };
+        let expected: Vec<usize> = activations(&self.net).iter().map(count).collect();
+        if kept.settled.as_ref().is_some_and(|masks| !masks.iter().map(Vec::len).eq(expected)) {
+            return Err(damaged("it has other masks".to_owned()));
+        }
         self.lambda = kept.lambda;
         self.count = usize::try_from(kept.count).unwrap_or(usize::MAX);
         self.settled = kept.settled;

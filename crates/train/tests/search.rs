@@ -4,12 +4,14 @@
 use burn::tensor::{Device, Tensor};
 use copriv_import::load;
 use copriv_runner::{Reveal, Settings, Suite, Truncation};
+use copriv_train::blocks::Without;
 use copriv_train::cost::{Costs, Objective, Setting};
 use copriv_train::data::{Data, Split};
+use copriv_train::fit::{At, Method};
 use copriv_train::network::{Network, floats};
 use copriv_train::optimize::{Plan, Strategy, optimize};
 use copriv_train::recipe::{Distill, Recipe};
-use copriv_train::search::{activations, communication, masked};
+use copriv_train::search::{BlockSearch, Choice, PartSearch, activations, communication, masked};
 
 fn setting() -> Setting {
     let settings = Settings { truncation: Truncation::OneBit, ..Settings::new(Suite::Best, Reveal::Logits) };
@@ -29,12 +31,12 @@ fn the_communication_term_favours_what_saves() {
     }
 }
 
-fn run(strategy: Strategy, objective: Objective, budget: &str, network: &str) -> (f64, copriv_ir::Graph) {
-    let folder = tempfile::tempdir().unwrap();
-    let net = load(network).unwrap();
-    let data =
-        Data::load(&"digits".parse().unwrap(), &Split { validation: 0.3, test: 0.1, seed: 1 }).unwrap();
-    let data = data.limit(100).unwrap();
+fn data() -> Data {
+    let split = Split { validation: 0.3, test: 0.1, seed: 1 };
+    Data::load(&"digits".parse().unwrap(), &split).unwrap().limit(100).unwrap()
+}
+
+fn plan(strategy: Strategy, objective: Objective, budget: &str) -> Plan {
     let recipe = Recipe {
         epochs: 2,
         batch: 10,
@@ -46,6 +48,12 @@ fn run(strategy: Strategy, objective: Objective, budget: &str, network: &str) ->
     let mut plan = Plan::new(strategy, budget.parse().unwrap(), objective, setting(), recipe);
     plan.search.epochs = 3;
     plan.lambda = 1e-2;
+    plan
+}
+
+fn run(strategy: Strategy, objective: Objective, budget: &str, network: &str) -> (f64, copriv_ir::Graph) {
+    let folder = tempfile::tempdir().unwrap();
+    let (net, data, plan) = (load(network).unwrap(), data(), plan(strategy, objective, budget));
     let done = optimize(&net, &data, "digits", &plan, folder.path(), false, &Device::flex(), false).unwrap();
     let bytes = |f: &copriv_train::optimize::Figures| match objective {
         Objective::Total => f.bytes_total,
@@ -81,12 +89,64 @@ fn budgets_hold() {
     }
 }
 
+/// A search of fewer steps than there are between two choices ends within its budget too.
+#[test]
+fn a_short_search_holds_its_budget() {
+    let net = load("zoo:resnet20-digits").unwrap();
+    let mut costs = Costs::new(setting(), Objective::Total);
+    let original = costs.structure(&net.outline()).unwrap().total;
+    let limit = original / 2;
+    let how = Without { narrow: true, end_activation: true };
+    let mut search = BlockSearch::new(&net, &mut costs, (limit, 1.0), how, Choice::Bytes, 0.1).unwrap();
+    for steps in [1, 2, 9] {
+        let mut network = Network::new(&net, &Device::flex()).unwrap();
+        let harm = vec![1.0; search.blocks().len()];
+        search.gate(&mut network, &harm);
+        for step in 0..steps {
+            search.before_step(At { step, steps, epoch_steps: steps }, &mut network).unwrap();
+        }
+        let left = search.result(&net).unwrap();
+        let bytes = Costs::new(setting(), Objective::Total).structure(&left.outline()).unwrap().total;
+        assert!(bytes <= limit, "{steps}: {bytes} of {limit}");
+    }
+}
+
+/// What a checkpoint says of a search must fit it.
+#[test]
+fn a_state_of_another_search_is_refused() {
+    let net = load("zoo:resnet20-digits").unwrap();
+    let mut costs = Costs::new(setting(), Objective::Online);
+    let mut search = PartSearch::new(&net, &mut costs, u64::MAX, true, 1e-5).unwrap();
+    let state = search.state();
+    search.restore(&state).unwrap();
+    for settled in [serde_json::json!([]), serde_json::json!([[true]]), serde_json::json!(3)] {
+        let mut state = state.clone();
+        state["settled"] = settled;
+        assert!(search.restore(&state).is_err(), "{state}");
+    }
+    assert!(search.restore(&serde_json::Value::Null).is_err());
+}
+
+/// A run goes on only as what it was.
+#[test]
+fn another_budget_is_another_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let (net, data) = (load("zoo:resnet20-digits").unwrap(), data());
+    let go = |budget: &str, resume| {
+        let plan = plan(Strategy::Channels, Objective::Total, budget);
+        optimize(&net, &data, "digits", &plan, folder.path(), resume, &Device::flex(), false)
+    };
+    let first = go("60%", false).unwrap();
+    let again = go("60%", true).unwrap();
+    assert_eq!(first.optimized, again.optimized);
+    assert!(go("50%", true).unwrap_err().to_string().contains("another method, budget"));
+}
+
 #[test]
 fn a_budget_out_of_reach_says_what_is() {
     let net = load("zoo:resnet20-digits").unwrap();
     let mut costs = Costs::new(setting(), Objective::Total);
-    let e =
-        copriv_train::search::PartSearch::new(&net, &mut costs, 1000, false, 1e-5).err().unwrap().to_string();
+    let e = PartSearch::new(&net, &mut costs, 1000, false, 1e-5).err().unwrap().to_string();
     assert!(e.contains("the budget is 1000 bytes") && e.contains("--method blocks"), "{e}");
 }
 

@@ -7,7 +7,7 @@ use copriv_train::Error;
 use copriv_train::augment::Augment;
 use copriv_train::blocks::{Without, blocks};
 use copriv_train::data::{Data, Pictures, Pixels, Split};
-use copriv_train::fit::{Outcome, Place, Plain, evaluate, fit};
+use copriv_train::fit::{At, Method, Outcome, Place, evaluate, fit};
 use copriv_train::loss::{cross_entropy, distillation};
 use copriv_train::network::{Mode, Network, Role, floats};
 use copriv_train::progress::Progress;
@@ -257,19 +257,29 @@ fn recipe(rule: Rule) -> Recipe {
 
 const SGD: Rule = Rule::Sgd { momentum: 0.9, nesterov: true };
 
+/// Ends a training before a step, as a kill would.
+struct Killed(u64);
+
+impl Method for Killed {
+    fn before_step(&mut self, at: At, _: &mut Network) -> Result<(), Error> {
+        if at.step >= self.0 { Err(Error::Device("killed".into())) } else { Ok(()) }
+    }
+}
+
+/// A training with a checkpoint after each step, until a step if there is one.
 fn run(
     folder: &Path,
     recipe: &Recipe,
     resume: bool,
-    stop_after: Option<u64>,
+    until: Option<u64>,
 ) -> Result<(Network, Outcome), Error> {
     let device = Device::flex();
     let teacher = Network::new(&small(), &device)?;
     let mut net = Network::new(&small(), &device)?;
     net.initialise(recipe.seed)?;
-    // A checkpoint after each step.
-    let place = Place { resume, stop_after, every: Duration::ZERO, ..Place::new(folder) };
-    let outcome = fit(&mut net, &data(), recipe, Some(&teacher), &mut Plain, &place, &Progress::hidden())?;
+    let place = Place { resume, every: Duration::ZERO, ..Place::new(folder) };
+    let mut method = Killed(until.unwrap_or(u64::MAX));
+    let outcome = fit(&mut net, &data(), recipe, Some(&teacher), &mut method, &place, &Progress::hidden())?;
     Ok((net, outcome))
 }
 
@@ -290,17 +300,13 @@ fn a_run_that_is_interrupted_is_the_run_that_is_not() {
         on_one_thread(|| {
             let [whole, parts] = [(); 2].map(|()| tempfile::tempdir().unwrap());
             let (expected, outcome) = run(whole.path(), &recipe, false, None).unwrap();
-            assert!(outcome.finished && outcome.steps == 20, "{outcome:?}");
-            // Killed in the middle of an epoch, at its end, and once before the first checkpoint of the call.
-            let mut stops = vec![8, 4, 1].into_iter();
-            let found = loop {
-                let stop = stops.next();
-                let (net, outcome) = run(parts.path(), &recipe, true, stop).unwrap();
-                if outcome.finished {
-                    break net;
-                }
-                assert!(stop.is_some());
-            };
+            assert_eq!(outcome.steps, 20);
+            // In the middle of an epoch, where one begins, in the next step.
+            for until in [8, 15, 16] {
+                assert!(run(parts.path(), &recipe, true, Some(until)).is_err());
+            }
+            let (found, outcome) = run(parts.path(), &recipe, true, None).unwrap();
+            assert_eq!(outcome.steps, 20);
             assert_eq!(bits(&found), bits(&expected));
             let metrics =
                 |folder: &tempfile::TempDir| std::fs::read(folder.path().join("metrics.jsonl")).unwrap();
@@ -322,7 +328,7 @@ fn training_learns() {
 #[test]
 fn a_checkpoint_of_another_run_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    run(folder.path(), &recipe(SGD), false, Some(3)).unwrap();
+    run(folder.path(), &recipe(SGD), false, Some(3)).err().unwrap();
     let other = Recipe { rate: 0.06, ..recipe(SGD) };
     assert!(matches!(run(folder.path(), &other, true, None), Err(Error::Checkpoint { .. })));
 }
@@ -330,7 +336,7 @@ fn a_checkpoint_of_another_run_is_refused() {
 #[test]
 fn a_damaged_checkpoint_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    run(folder.path(), &recipe(SGD), false, Some(3)).unwrap();
+    run(folder.path(), &recipe(SGD), false, Some(3)).err().unwrap();
     let path = folder.path().join("checkpoint.safetensors");
     let whole = std::fs::read(&path).unwrap();
     for end in [0, 7, 8, 100, whole.len() / 2, whole.len() - 1] {
@@ -345,7 +351,7 @@ fn a_damaged_checkpoint_is_refused() {
         damaged[at] ^= 0x55;
         std::fs::write(&path, &damaged).unwrap();
         // A changed number is no fault of the file; all else must be an error and not a panic.
-        let _ = run(folder.path(), &recipe(SGD), true, Some(1));
+        let _ = run(folder.path(), &recipe(SGD), true, Some(4));
     }
 }
 
@@ -360,8 +366,30 @@ fn divergence_is_an_error_and_the_checkpoint_is_whole() {
     };
     assert!(matches!(e, Error::Diverged { .. } | Error::Graph(_)), "{e}");
     assert!(e.to_string().contains("--rate"), "{e}");
-    let again = run(folder.path(), &wild, true, Some(1));
-    assert!(again.is_ok() || matches!(again, Err(Error::Diverged { .. })));
+    // All numbers of the checkpoint are numbers, so that a gentler run could begin there.
+    let file = std::fs::read(folder.path().join("checkpoint.safetensors")).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&file).unwrap();
+    for (name, tensor) in tensors.tensors() {
+        let (numbers, _) = tensor.data().as_chunks::<4>();
+        assert!(numbers.iter().all(|&b| f32::from_le_bytes(b).is_finite()), "{name}");
+    }
+}
+
+/// Metrics that are lost do not end a run; those that are torn are cut at a line.
+#[test]
+fn lost_metrics_are_done_without() {
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), &recipe(SGD), false, Some(12)).err().unwrap();
+    let path = folder.path().join("metrics.jsonl");
+    let lines = std::fs::read(&path).unwrap();
+    for left in [lines.len() - 3, 0] {
+        std::fs::write(&path, &lines[..left]).unwrap();
+        run(folder.path(), &recipe(SGD), true, Some(12)).err().unwrap();
+    }
+    std::fs::remove_file(&path).unwrap();
+    run(folder.path(), &recipe(SGD), true, None).unwrap();
+    let records = copriv_train::curves::read(&path).unwrap();
+    assert_eq!(records.last().unwrap().step, 20);
 }
 
 #[test]
