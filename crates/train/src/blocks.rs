@@ -1,7 +1,7 @@
 //! The blocks of a network: activations that are kept or dropped together, and the network without some of them.
 
 use crate::cost::Error;
-use copriv_ir::{Graph, Node, NodeId, Op, Window};
+use copriv_ir::{Graph, Node, NodeId, Op, Shape, Window};
 
 /// Activations that are kept or dropped together.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -14,6 +14,9 @@ pub struct Block {
     /// dense ones of an odd kernel, padded to keep the map's size, that read the activation while what comes before it is spatial
     /// too.
     pub narrowed: Vec<NodeId>,
+    /// The convs before and after the activation, nothing else between, that become one with a larger kernel when the block is
+    /// dropped, if the first makes what the second's padding has zeros for.
+    pub wide: Option<[NodeId; 2]>,
     /// The node after which a ReLU may come in place of those dropped: the end of an inverted residual.
     pub end: Option<NodeId>,
     /// Elements that go through the activations.
@@ -25,6 +28,9 @@ pub struct Block {
 pub struct Without {
     /// Convs in [`Block::narrowed`] shrink.
     pub narrow: bool,
+    /// The padding of the second of [`Block::wide`] moves to the first, so that both make one conv that is the same everywhere. At
+    /// the border of the map this computes something else than before. Not where convs shrink.
+    pub widen: bool,
     /// A ReLU comes after [`Block::end`].
     pub end_activation: bool,
 }
@@ -83,6 +89,15 @@ pub fn without(net: &Graph, blocks: &[Block], dropped: &[bool], options: Without
             change.get_mut(end.0).ok_or_else(foreign)?.activate = true;
         }
     }
+    if options.widen {
+        let gone = blocks.iter().zip(dropped).filter(|(_, dropped)| **dropped).map(|(block, _)| block);
+        // The last first: what it needs of a conv, that needs of the one before.
+        for block in gone.rev().filter(|block| !options.narrow || block.narrowed.is_empty()) {
+            if let Some(pair) = block.wide {
+                widen(net, pair, &mut change).ok_or_else(|| Error::Block(block.name.clone()))?;
+            }
+        }
+    }
     let rewritten = rewrite(net, &change);
     if net.nodes.iter().all(|node| !is_outline(&node.op)) {
         rewritten.validate()?;
@@ -96,6 +111,24 @@ struct Change {
     drop: bool,
     narrow: bool,
     activate: bool,
+    /// Rows and columns that it makes more: above, left, below, right.
+    more: [usize; 4],
+    /// Whether what it reads has its padding.
+    padded: bool,
+}
+
+/// Moves the padding of the second conv to the first; `None` where they are not convs in a row.
+fn widen(net: &Graph, [first, second]: [NodeId; 2], change: &mut [Change]) -> Option<()> {
+    let Op::Conv { window, .. } = &net.nodes.get(second.0)?.op else { return None };
+    let more = change[second.0].more;
+    let more = [0, 1, 2, 3].map(|side| window.padding[side] + more[side] * window.stride[side % 2]);
+    change[second.0].padded = true;
+    let mut at = second;
+    while at != first {
+        at = *net.nodes[at.0].inputs.first().filter(|id| id.0 < at.0 && **id >= first)?;
+        change[at.0].more = more;
+    }
+    matches!(net.nodes[first.0].op, Op::Conv { .. }).then_some(())
 }
 
 fn rewrite(net: &Graph, change: &[Change]) -> Graph {
@@ -107,8 +140,17 @@ fn rewrite(net: &Graph, change: &[Change]) -> Graph {
             new_id.push(inputs[0]);
             continue;
         }
-        let op = if change.narrow { narrowed(&node.op) } else { node.op.clone() };
-        nodes.push(Node { name: node.name.clone(), op, inputs, shape: node.shape });
+        let mut op = if change.narrow { narrowed(&node.op) } else { node.op.clone() };
+        if let Op::Conv { window, .. } = &mut op {
+            let own = if change.padded { [0; 4] } else { window.padding };
+            // What it reads is padded for what it makes more too.
+            let wanted = if change.padded { [0; 4] } else { change.more };
+            window.padding = [0, 1, 2, 3].map(|side| own[side] + wanted[side] * window.stride[side % 2]);
+        }
+        let [above, left, below, right] = change.more;
+        let Shape { channels, height, width } = node.shape;
+        let shape = Shape { channels, height: height + above + below, width: width + left + right };
+        nodes.push(Node { name: node.name.clone(), op, inputs, shape });
         if change.activate {
             let name = format!("{}.activation", node.name);
             let inputs = vec![NodeId(nodes.len() - 1)];
@@ -138,13 +180,14 @@ fn is_pointwise(op: &Op) -> bool {
     matches!(op, Op::Conv { window: Window { kernel, padding: [0, 0, 0, 0], .. }, groups: 1, .. } if *kernel == one)
 }
 
-/// Whether a conv is dense and has a kernel with a centre, over every element in turn.
+/// Whether a conv is dense and has a kernel with a centre, over every element in turn. With a stride, its centre alone would pass over
+/// elements.
 fn centred(op: &Op) -> bool {
-    let Op::Conv { window: Window { kernel: [height, width], padding, .. }, groups: 1, .. } = op else {
-        return false;
-    };
+    let Op::Conv { window, groups: 1, .. } = op else { return false };
+    let Window { kernel: [height, width], stride, padding } = *window;
     let [above, left] = [height / 2, width / 2];
-    height * width > 1 && height % 2 == 1 && width % 2 == 1 && *padding == [above, left, above, left]
+    let odd = height * width > 1 && height % 2 == 1 && width % 2 == 1;
+    odd && stride == [1; 2] && padding == [above, left, above, left]
 }
 
 /// The centre tap of a [`centred`] conv; its result has the same shape.
@@ -229,6 +272,29 @@ impl<'a> Walk<'a> {
         Some((activations, self.end(at)))
     }
 
+    /// The convs around an activation, if both do more than mix channels and there is padding to be moved.
+    fn wide(&self, activation: usize) -> Option<[NodeId; 2]> {
+        let is_norm = |at: usize| matches!(self.op(at), Op::BatchNorm { .. });
+        let mut first = self.before(activation)?;
+        self.after(first)?;
+        while is_norm(first) {
+            first = self.before(first)?;
+            self.after(first)?;
+        }
+        let mut second = self.after(activation)?;
+        while is_norm(second) {
+            second = self.after(second)?;
+        }
+        let (Op::Conv { out_channels, bias, .. }, Op::Conv { window, .. }) =
+            (self.op(first), self.op(second))
+        else {
+            return None;
+        };
+        // A bias of each element is of a map of this size.
+        let fits = !is_pointwise(self.op(first)) && window.padding != [0; 4] && bias.len() <= *out_channels;
+        fits.then_some([NodeId(first), NodeId(second)])
+    }
+
     /// Where a residual branch ends whose last conv is `at`; none where an activation follows anyway.
     fn end(&self, mut at: usize) -> Option<usize> {
         let next = |at: usize, wanted: fn(&Op) -> bool| self.after(at).filter(|&next| wanted(self.op(next)));
@@ -256,8 +322,9 @@ impl<'a> Walk<'a> {
         }
         narrowed.sort_unstable();
         narrowed.dedup();
+        let wide = if let [activation] = activations[..] { self.wide(activation) } else { None };
         let activations = activations.into_iter().map(NodeId).collect();
-        Block { name, activations, narrowed, end: end.map(NodeId), elements }
+        Block { name, activations, narrowed, wide, end: end.map(NodeId), elements }
     }
 }
 

@@ -57,7 +57,8 @@ pub fn pruned(net: &Graph, keep: &Keep) -> Result<Graph, Error> {
 }
 
 /// `net` pruned to at most `budget` bytes, as [`Costs::structure`] counts them, and as little as possible: by the same share of each
-/// group or, where `global`, by the importance of all channels together.
+/// group or, where `global`, by the importance of all channels together. Groups that nothing is saved by, as those inside of layers
+/// that are merged, are left alone.
 ///
 /// # Errors
 /// [`Error::Infeasible`] where one channel of each group is too much; otherwise as [`Costs::structure`].
@@ -69,16 +70,28 @@ pub fn to_budget(net: &Graph, costs: &mut Costs, budget: u64, global: bool) -> R
     let outline = net.outline();
     let most: usize = groups.iter().map(|group| group.importance.len()).sum::<usize>().max(1);
     let steps = if global { most } else { STEPS.min(most) };
-    let share = |step: usize| {
-        let share = step as f64 / steps as f64;
-        kept(&channels, &groups, &if global { Keep::Global(share) } else { Keep::Each(share) })
-    };
     let mut bytes = |kept: &[bool]| -> Result<u64, Error> {
         Ok(costs.structure(&channels.thinner(&outline, kept))?.of(objective))
     };
-    if bytes(&share(steps)?)? <= budget {
+    let all: Vec<usize> = groups.iter().map(|group| group.importance.len()).collect();
+    let whole = bytes(&kept(&channels, &groups, &Keep::Counts(all.clone()))?)?;
+    if whole <= budget {
         return Ok(net.clone());
     }
+    let mut pays = Vec::with_capacity(all.len());
+    for (index, &n) in all.iter().enumerate() {
+        let mut counts = all.clone();
+        counts[index] = n.div_ceil(2);
+        pays.push(bytes(&kept(&channels, &groups, &Keep::Counts(counts))?)? < whole);
+    }
+    let share = |step: usize| {
+        let share = step as f64 / steps as f64;
+        let mut counts = counts(&groups, &if global { Keep::Global(share) } else { Keep::Each(share) })?;
+        for (count, (pays, all)) in counts.iter_mut().zip(pays.iter().zip(&all)) {
+            *count = if *pays { *count } else { *all };
+        }
+        kept(&channels, &groups, &Keep::Counts(counts))
+    };
     let least = bytes(&share(1)?)?;
     if least > budget {
         return Err(Error::Infeasible { budget, least });
@@ -95,8 +108,8 @@ pub fn to_budget(net: &Graph, costs: &mut Costs, budget: u64, global: bool) -> R
 /// Shares that [`to_budget`] tells apart.
 const STEPS: usize = 1024;
 
-/// For each class whether it is kept.
-fn kept(channels: &Channels, groups: &[Group], keep: &Keep) -> Result<Vec<bool>, Error> {
+/// How many channels of each group are kept.
+fn counts(groups: &[Group], keep: &Keep) -> Result<Vec<usize>, Error> {
     let share = |share: f64, n: usize| ((n as f64 * share).round() as usize).clamp(1, n);
     if let Keep::Each(share) | Keep::Global(share) = *keep
         && !(share > 0.0 && share <= 1.0)
@@ -104,7 +117,7 @@ fn kept(channels: &Channels, groups: &[Group], keep: &Keep) -> Result<Vec<bool>,
         return Err(Error::Fraction(share));
     }
     let sizes = groups.iter().map(|group| group.importance.len());
-    let counts: Vec<usize> = match keep {
+    Ok(match keep {
         &Keep::Each(fraction) => sizes.map(|n| share(fraction, n)).collect(),
         &Keep::Global(fraction) => {
             let mut all: Vec<(f64, usize)> = Vec::new();
@@ -131,7 +144,12 @@ fn kept(channels: &Channels, groups: &[Group], keep: &Keep) -> Result<Vec<bool>,
                 got: counts.len(),
             });
         }
-    };
+    })
+}
+
+/// For each class whether it is kept.
+fn kept(channels: &Channels, groups: &[Group], keep: &Keep) -> Result<Vec<bool>, Error> {
+    let counts = counts(groups, keep)?;
     let mut kept = vec![true; channels.classes];
     for (group, count) in groups.iter().zip(counts) {
         let mut order: Vec<usize> = (0..group.importance.len()).collect();

@@ -20,5 +20,6 @@ pub mod progress;
 pub mod recipe;
 pub mod search;
 pub mod select;
+pub mod trim;
 
 pub use error::Error;

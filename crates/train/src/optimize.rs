@@ -1,7 +1,7 @@
 //! From a trained network to one that costs less: a search or a baseline, fine-tuning with the original as the teacher, merging,
 //! and what came of it.
 
-use crate::blocks::{Without, blocks, without};
+use crate::blocks::{Block, Without, blocks, without};
 use crate::channels;
 use crate::checkpoint::replace;
 use crate::cost::{Budget, Bytes, Costs, Objective, Setting, parameters, relus};
@@ -11,8 +11,8 @@ use crate::network::Network;
 use crate::pareto::{FORMAT, RunResult};
 use crate::progress::Progress;
 use crate::recipe::Recipe;
-use crate::search::{BlockSearch, Choice, PartSearch};
-use crate::{Error, figure, select};
+use crate::search::{BlockSearch, Choice, PartSearch, planned};
+use crate::{Error, figure, select, trim};
 use burn::tensor::Device;
 use copriv_import::onnx;
 use copriv_ir::{Graph, fold_affine};
@@ -102,6 +102,8 @@ pub struct Plan {
     pub strength: f64,
     /// SNL's lambda at the beginning.
     pub lambda: f64,
+    /// Whether the search by bytes is done with fewer channels too, and what is better is taken.
+    pub thin: bool,
     /// Whether convs shrink to their centre where that keeps what is merged small.
     pub narrow: bool,
     /// Whether an activation comes at the end of a merged block.
@@ -127,6 +129,7 @@ impl Plan {
             finetune: recipe,
             strength: 0.1,
             lambda: 1e-5,
+            thin: true,
             narrow: true,
             end_activation: true,
         }
@@ -161,6 +164,10 @@ pub struct Optimized {
     pub dropped: Option<(Vec<String>, usize)>,
     /// The result with the accuracy on the test data, if there is some.
     pub result: Option<RunResult>,
+    /// Bytes that were allowed; a little more may be left.
+    pub limit: u64,
+    /// Layers with weights that were cut to hold it.
+    pub cut: usize,
     /// Seconds of training.
     pub seconds: f64,
 }
@@ -222,6 +229,7 @@ pub fn optimize(
         }
         Strategy::Blocks | Strategy::Count => costs.finished(&trained)?.0,
     };
+    let (finished, _, cut) = trim::to_budget(&finished, &mut costs, limit)?;
     let network = folder.join("network.onnx");
     replace(&network, &onnx::write(&finished))?;
     // What is measured is what the file holds.
@@ -233,7 +241,7 @@ pub fn optimize(
     if let Some(result) = &result {
         result.write(folder)?;
     }
-    Ok(Optimized { original, optimized, network, dropped: found.dropped, result, seconds })
+    Ok(Optimized { original, optimized, network, dropped: found.dropped, result, limit, cut, seconds })
 }
 
 fn figures(net: &Graph, bytes: Bytes, network: &Network, data: &Data) -> Result<Figures, Error> {
@@ -317,25 +325,13 @@ fn search(
     progress: &Progress,
 ) -> Result<(Graph, Found), Error> {
     let net = teacher.graph()?;
-    let mut network = teacher.clone();
     match plan.strategy {
         Strategy::Blocks | Strategy::Count => {
-            let choice = if plan.strategy == Strategy::Blocks { Choice::Bytes } else { Choice::Count };
-            let how = Without { narrow: plan.narrow, end_activation: plan.end_activation };
-            let structure = costs.structure(&net.outline())?.of(plan.objective);
-            let real = costs.of(&fold_affine(&net).map_err(Error::Graph)?)?.of(plan.objective);
-            let limit = (limit, structure as f64 / real as f64);
-            let mut method = BlockSearch::new(&net, costs, limit, how, choice, plan.strength)?;
-            method.gate(&mut network, &missed(&net, teacher, data, how)?);
-            let outcome = fit(&mut network, data, &plan.search, Some(teacher), &mut method, place, progress)?;
-            let names = method.blocks().iter().zip(method.dropped()).filter(|(_, dropped)| **dropped);
-            let names: Vec<String> = names.map(|(block, _)| block.name.clone()).collect();
-            let count = method.blocks().len();
-            let result = method.result(&network.graph()?)?;
-            Ok((result, Found { dropped: Some((names, count)), seconds: outcome.seconds }))
+            search_blocks(teacher, data, plan, limit, costs, place, progress)
         }
         Strategy::SnlPixel | Strategy::SnlChannel => {
             let by_channel = plan.strategy == Strategy::SnlChannel;
+            let mut network = teacher.clone();
             let mut method = PartSearch::new(&net, costs, limit, by_channel, plan.lambda)?;
             method.gate(&mut network);
             let outcome = fit(&mut network, data, &plan.search, Some(teacher), &mut method, place, progress)?;
@@ -343,13 +339,14 @@ fn search(
             Ok((result, Found { dropped: None, seconds: outcome.seconds }))
         }
         Strategy::Channels => {
+            let limit = (limit as f64 * by_structure(&net, costs)?) as u64;
             let pruned = channels::to_budget(&net, costs, limit, false)?;
             Ok((pruned, Found { dropped: None, seconds: 0.0 }))
         }
         Strategy::ReluGreedy => {
             let all = blocks(&net);
             let how = Without::default();
-            let harm = missed(&net, teacher, data, how)?;
+            let harm = missed(&net, &all, teacher, data, how)?;
             let mut failed = None;
             let mut cost = |dropped: &[bool]| {
                 let bytes = without(&net, &all, dropped, how).and_then(|net| {
@@ -385,14 +382,115 @@ fn search(
     }
 }
 
+/// By how much the blocks that are kept may be over the budget of `blocks`, which takes some channels besides: sets of blocks are far
+/// apart in bytes.
+const LEEWAY: f64 = 1.08;
+
+/// The search for blocks; by bytes, with all channels and with fewer of them, and what has the smaller loss in the end.
+fn search_blocks(
+    teacher: &Network,
+    data: &Data,
+    plan: &Plan,
+    limit: u64,
+    costs: &mut Costs,
+    place: &Place,
+    progress: &Progress,
+) -> Result<(Graph, Found), Error> {
+    let net = teacher.graph()?;
+    let how = Without { narrow: plan.narrow, widen: true, end_activation: plan.end_activation };
+    let (choice, budget) = match plan.strategy {
+        Strategy::Count => (Choice::Count, limit),
+        _ => (Choice::Bytes, (limit as f64 * LEEWAY) as u64),
+    };
+    let scale = by_structure(&net, costs)?;
+    let all = planned(&net, blocks(&net), costs, how)?;
+    let harm = missed(&net, &all, teacher, data, how)?;
+    let mut starts = vec![(teacher.clone(), place.clone())];
+    if plan.strategy == Strategy::Blocks && plan.thin {
+        let whole = costs.structure(&net.outline())?.of(plan.objective) as f64;
+        // Half of the way, as a factor.
+        let half = (whole * limit as f64 * scale).sqrt().min(whole);
+        if let Ok(thin) = channels::to_budget(&net, costs, half as u64, false) {
+            let mut thin = Network::new(&thin, teacher.device())?;
+            calibrate(&mut thin, data, CALIBRATION)?;
+            starts.push((thin, Place { folder: place.folder.with_extension("thin"), ..place.clone() }));
+        }
+    }
+    let epochs = plan.search.epochs.div_ceil(starts.len() as u64);
+    let recipe = Recipe { epochs, warm_up: plan.search.warm_up.min(epochs as f64), ..plan.search.clone() };
+    let mut best: Option<(f64, Graph, Vec<String>, usize)> = None;
+    let mut out_of_reach = None;
+    let mut seconds = 0.0;
+    for (mut network, place) in starts {
+        let net = network.structure().clone();
+        let mut method = match BlockSearch::new(&net, costs, (budget, scale), how, choice, plan.strength) {
+            Ok(method) => method,
+            Err(e @ Error::Budget(_)) => {
+                out_of_reach = Some(e);
+                continue;
+            }
+            Err(e) => return Err(e),
+        };
+        method.gate(&mut network, &harm);
+        seconds += fit(&mut network, data, &recipe, Some(teacher), &mut method, &place, progress)?.seconds;
+        let (loss, _) = evaluate(&network, data, Part::Validation)?;
+        let left = method.result(&network)?;
+        if best.as_ref().is_none_or(|(least, ..)| loss < *least) {
+            let names = method.blocks().iter().zip(method.dropped()).filter(|(_, dropped)| **dropped);
+            let names = names.map(|(block, _)| block.name.clone()).collect();
+            best = Some((loss, left, names, method.blocks().len()));
+        }
+    }
+    let Some((_, mut left, names, count)) = best else {
+        return Err(out_of_reach.unwrap_or_else(|| Error::Budget("there is nothing to search".into())));
+    };
+    if plan.strategy == Strategy::Blocks {
+        left = fewer_channels(left, costs, limit)?;
+    }
+    Ok((left, Found { dropped: Some((names, count)), seconds }))
+}
+
+/// `net` with as many channels less as it takes for what is made of it to take at most `limit` bytes.
+fn fewer_channels(net: Graph, costs: &mut Costs, limit: u64) -> Result<Graph, Error> {
+    let objective = costs.objective();
+    let mut structure = u64::MAX;
+    let mut thin = net.clone();
+    loop {
+        let bytes = costs.finished(&thin)?.1.of(objective);
+        if bytes <= limit {
+            return Ok(thin);
+        }
+        let now = costs.structure(&thin.outline())?.of(objective);
+        structure = ((now as f64 * limit as f64 / bytes as f64) as u64).min(structure - 1);
+        thin = match channels::to_budget(&net, costs, structure, true) {
+            Ok(thin) => thin,
+            Err(crate::cost::Error::Infeasible { .. }) => return Ok(thin),
+            Err(e) => return Err(e.into()),
+        };
+    }
+}
+
+/// How many bytes the structure of `net` is said to take for each that it takes with its weights.
+fn by_structure(net: &Graph, costs: &mut Costs) -> Result<f64, Error> {
+    let objective = costs.objective();
+    let structure = costs.structure(&net.outline())?.of(objective);
+    let real = costs.of(&fold_affine(net).map_err(Error::Graph)?)?.of(objective);
+    Ok(structure as f64 / real as f64)
+}
+
 /// By how much the loss on the validation data rises when a block is dropped as `how` says, for each.
-fn missed(net: &Graph, network: &Network, data: &Data, how: Without) -> Result<Vec<f64>, Error> {
-    let all = blocks(net);
+fn missed(
+    net: &Graph,
+    blocks: &[Block],
+    network: &Network,
+    data: &Data,
+    how: Without,
+) -> Result<Vec<f64>, Error> {
     let (loss, _) = evaluate(network, data, Part::Validation)?;
     let mut harm = Vec::new();
-    for index in 0..all.len() {
-        let dropped: Vec<bool> = (0..all.len()).map(|other| other == index).collect();
-        let without = without(net, &all, &dropped, how)?;
+    for index in 0..blocks.len() {
+        let dropped: Vec<bool> = (0..blocks.len()).map(|other| other == index).collect();
+        let without = without(net, blocks, &dropped, how)?;
         let (more, _) = evaluate(&Network::new(&without, network.device())?, data, Part::Validation)?;
         harm.push(more - loss);
     }

@@ -29,6 +29,9 @@ pub struct BlockSearch<'a> {
     how: Without,
     choice: Choice,
     original: u64,
+    /// Bytes that are asked for.
+    budget: u64,
+    /// And those of a structure that takes so many.
     limit: u64,
     /// Of the bytes in the loss: with 1, dropping blocks that save all bytes is worth a loss of 1.
     strength: f64,
@@ -49,6 +52,15 @@ const SETTLE: f64 = 0.8;
 /// By how much the score of a block that is dropped counts for more.
 const STAY: f64 = 0.1;
 
+/// What differences of scores are told well apart.
+const SPREAD: f64 = 0.1;
+
+/// How much a block of that score is missed: always something, so that no more are dropped than the budget asks for, and the less the
+/// higher the score.
+fn missed(score: f64) -> f64 {
+    SPREAD * (-score / SPREAD).exp().ln_1p()
+}
+
 #[derive(Serialize, Deserialize)]
 struct Kept {
     dropped: Vec<bool>,
@@ -56,7 +68,7 @@ struct Kept {
 }
 
 impl<'a> BlockSearch<'a> {
-    /// The search for blocks of `net` to drop so that at most `limit` bytes are left. Sets are compared by their structure, which takes
+    /// The search for blocks of `net` to drop so that at most `budget` bytes are left. Sets are compared by their structure, which takes
     /// `scale` times the bytes that it takes with weights of the size that these have.
     ///
     /// # Errors
@@ -64,13 +76,13 @@ impl<'a> BlockSearch<'a> {
     pub fn new(
         net: &Graph,
         costs: &'a mut Costs,
-        (limit, scale): (u64, f64),
+        (budget, scale): (u64, f64),
         how: Without,
         choice: Choice,
         strength: f64,
     ) -> Result<Self, Error> {
-        let blocks = blocks(net);
         let outline = net.outline();
+        let blocks = planned(&outline, blocks(net), costs, how)?;
         let count = blocks.len();
         let mut search = Self {
             costs,
@@ -79,7 +91,8 @@ impl<'a> BlockSearch<'a> {
             how,
             choice,
             original: 0,
-            limit: (limit as f64 * scale) as u64,
+            budget,
+            limit: (budget as f64 * scale) as u64,
             strength,
             known: HashMap::new(),
             dropped: vec![false; count],
@@ -90,7 +103,7 @@ impl<'a> BlockSearch<'a> {
         if least > search.limit {
             let least = (least as f64 / scale).ceil();
             return Err(Error::Budget(format!(
-                "the budget is {limit} bytes, and {least} are left when all {count} blocks are dropped; give at least {least}B"
+                "the budget is {budget} bytes, and {least} are left when all {count} blocks are dropped; give at least {least}B"
             )));
         }
         Ok(search)
@@ -133,20 +146,36 @@ impl<'a> BlockSearch<'a> {
         &self.blocks
     }
 
-    /// `net`, a network of the structure that is searched, without what is dropped now.
+    /// What `network` has learnt, without what is dropped now. Where that takes more than the budget with the weights that it
+    /// has, more is dropped first.
     ///
     /// # Errors
-    /// [`Error::Cost`].
-    pub fn result(&self, net: &Graph) -> Result<Graph, Error> {
-        Ok(without(net, &self.blocks, &self.dropped, self.how)?)
+    /// [`Error::Cost`]; [`Error::Device`].
+    pub fn result(&mut self, network: &Network) -> Result<Graph, Error> {
+        let (net, scores) = (network.graph()?, network.scores()?);
+        let least = self.bytes(&vec![true; self.blocks.len()])?;
+        let mut limit = self.limit;
+        loop {
+            let left = without(&net, &self.blocks, &self.dropped, self.how)?;
+            let objective = self.costs.objective();
+            let bytes = self.costs.finished(&left)?.1.of(objective);
+            let tighter = (limit as f64 * self.budget as f64 / bytes as f64) as u64;
+            if bytes <= self.budget || tighter < least {
+                return Ok(left);
+            }
+            limit = tighter.min(limit - 1);
+            self.choose(&scores, limit)?;
+        }
     }
 
     /// Chooses by `scores` within `limit` bytes, and finds what each block saves then.
     fn choose(&mut self, scores: &[f32], limit: u64) -> Result<(), Error> {
         // What is dropped stays so rather, lest noise moves it to and fro and the weights with it.
         let bonus = |dropped: bool| if dropped { STAY } else { 0.0 };
-        let harm =
-            scores.iter().zip(&self.dropped).map(|(&score, &dropped)| -f64::from(score) - bonus(dropped));
+        let harm = scores
+            .iter()
+            .zip(&self.dropped)
+            .map(|(&score, &dropped)| missed(f64::from(score) + bonus(dropped)));
         let harm: Vec<f64> = harm.collect();
         let mut failed = None;
         let choice = self.choice;
@@ -221,6 +250,31 @@ impl Method for BlockSearch<'_> {
         });
         format!("{dropped}/{} blocks dropped{bytes}", self.blocks.len())
     }
+}
+
+/// `blocks` of `net`, each with its pair of [wide](Block::wide) convs only where the larger conv that these make costs less than both.
+///
+/// # Errors
+/// [`Error::Cost`].
+pub fn planned(
+    net: &Graph,
+    mut blocks: Vec<Block>,
+    costs: &mut Costs,
+    how: Without,
+) -> Result<Vec<Block>, Error> {
+    let outline = net.outline();
+    for at in (0..blocks.len()).filter(|_| how.widen) {
+        if blocks[at].wide.is_none() || how.narrow && !blocks[at].narrowed.is_empty() {
+            continue;
+        }
+        let dropped: Vec<bool> = (0..blocks.len()).map(|other| other == at).collect();
+        let mut bytes = |how| costs.structure(&without(&outline, &blocks, &dropped, how)?);
+        let (wide, apart) = (bytes(how)?, bytes(Without { widen: false, ..how })?);
+        if wide.of(costs.objective()) >= apart.of(costs.objective()) {
+            blocks[at].wide = None;
+        }
+    }
+    Ok(blocks)
 }
 
 /// The communication term of the loss: its gradient raises the scores of blocks whose removal saves bytes.

@@ -84,8 +84,7 @@ fn budgets_hold() {
         (Strategy::ReluGreedy, Online, "80%", 0.80, "zoo:resnet20-digits"),
     ] {
         let (found, _) = run(strategy, objective, budget, network);
-        // Bits of weights move the bytes by a few percent against those of the structure.
-        assert!(found < share * 1.06 && found > share * 0.4, "{strategy} {objective}: {found} of {share}");
+        assert!(found <= share && found > share * 0.4, "{strategy} {objective}: {found} of {share}");
     }
 }
 
@@ -96,7 +95,7 @@ fn a_short_search_holds_its_budget() {
     let mut costs = Costs::new(setting(), Objective::Total);
     let original = costs.structure(&net.outline()).unwrap().total;
     let limit = original / 2;
-    let how = Without { narrow: true, end_activation: true };
+    let how = Without { narrow: true, widen: false, end_activation: true };
     let mut search = BlockSearch::new(&net, &mut costs, (limit, 1.0), how, Choice::Bytes, 0.1).unwrap();
     for steps in [1, 2, 9] {
         let mut network = Network::new(&net, &Device::flex()).unwrap();
@@ -105,7 +104,7 @@ fn a_short_search_holds_its_budget() {
         for step in 0..steps {
             search.before_step(At { step, steps, epoch_steps: steps }, &mut network).unwrap();
         }
-        let left = search.result(&net).unwrap();
+        let left = search.result(&network).unwrap();
         let bytes = Costs::new(setting(), Objective::Total).structure(&left.outline()).unwrap().total;
         assert!(bytes <= limit, "{steps}: {bytes} of {limit}");
     }

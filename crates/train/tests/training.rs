@@ -152,7 +152,7 @@ fn gates_compute_the_network_without_the_blocks() {
     let graph = small();
     let all = blocks(&graph);
     for (narrow, end_activation) in [(false, false), (true, false), (false, true), (true, true)] {
-        let how = Without { narrow, end_activation };
+        let how = Without { narrow, widen: false, end_activation };
         for bits in 0..1u32 << all.len() {
             let dropped: Vec<bool> = (0..all.len()).map(|i| bits >> i & 1 == 1).collect();
             let mut gated = Network::new(&graph, &Device::flex()).unwrap();

@@ -42,6 +42,9 @@ pub struct Optimize {
     /// Of snl-pixel and snl-channel: the penalty of a mask at the beginning
     #[arg(long, default_value_t = 1e-5)]
     lambda: f64,
+    /// Keep all channels, so that blocks alone are chosen
+    #[arg(long)]
+    no_thin: bool,
     /// Keep the size of convs around what is removed, so that less is merged
     #[arg(long)]
     no_narrow: bool,
@@ -75,6 +78,7 @@ impl Optimize {
             finetune,
             strength: self.strength,
             lambda: self.lambda,
+            thin: !self.no_thin,
             narrow: !self.no_narrow,
             end_activation: !self.no_end_activation,
         };
@@ -102,7 +106,11 @@ impl Optimize {
     }
 
     fn show(&self, done: &Optimized) {
-        let Optimized { original, optimized, network, dropped, result, seconds } = done;
+        let Optimized { original, optimized, network, dropped, result, limit, cut, seconds } = done;
+        let left = match self.objective {
+            Objective::Total => optimized.bytes_total,
+            Objective::Online => optimized.bytes_online,
+        };
         let test = result.as_ref().map(|r| r.accuracy_test);
         if self.training.run.json {
             output::json(&serde_json::json!({
@@ -111,6 +119,8 @@ impl Optimize {
                 "objective": self.objective.to_string(),
                 "original": original,
                 "optimized": optimized,
+                "limit": limit,
+                "layers_cut": cut,
                 "accuracy_test": test,
                 "dropped": dropped.as_ref().map(|(names, _)| names),
                 "network": network,
@@ -139,6 +149,17 @@ impl Optimize {
             original.bytes_total as f64 / optimized.bytes_total as f64,
             original.bytes_online as f64 / optimized.bytes_online as f64,
         ));
+        if *cut > 0 {
+            output::line(&format!(
+                "{cut} layers have their few largest weights cut, so that all need fewer bits"
+            ));
+        }
+        if left > *limit {
+            let over = (left as f64 / *limit as f64 - 1.0) * 100.0;
+            output::line(&format!(
+                "{over:.1} % over the budget, as the weights grew in training; give a smaller one"
+            ));
+        }
         output::line(&format!("run it privately: copriv run {} --input PICTURE", network.display()));
     }
 }

@@ -1,6 +1,7 @@
 use crate::common::{Numbers, Outcome, costs, distance, network};
 use copriv_ir::{Graph, NodeId, Op};
 use copriv_plain::float::evaluate;
+use copriv_train::blocks::{Without, blocks, without};
 use copriv_train::channels::{Keep, groups, pruned, to_budget};
 use copriv_train::cost::{Error, Objective, parameters};
 use proptest::prelude::*;
@@ -95,6 +96,28 @@ fn budgets_are_kept() -> Outcome<()> {
         }
         assert_eq!(to_budget(&net, &mut costs, whole, true)?, net);
         assert!(matches!(to_budget(&net, &mut costs, 1000, true), Err(Error::Infeasible { .. })));
+    }
+    Ok(())
+}
+
+/// Channels inside of what is merged cost nothing, so none of them goes.
+#[test]
+fn what_costs_nothing_is_kept() -> Outcome<()> {
+    let net = copriv_import::load("zoo:mobilenetv2-digits")?;
+    let blocks = blocks(&net);
+    let linear = without(&net, &blocks, &vec![true; blocks.len()], Without::default())?;
+    let mut costs = costs(Objective::Total);
+    let whole = costs.structure(&linear)?.total;
+    for global in [false, true] {
+        let thin = to_budget(&linear, &mut costs, whole * 8 / 10, global)?;
+        assert!(costs.structure(&thin)?.total <= whole * 8 / 10);
+        let channels = |net: &Graph, name: &str| {
+            net.nodes.iter().find(|node| node.name == name).map(|node| node.shape.channels)
+        };
+        for node in net.nodes.iter().filter(|node| matches!(node.op, Op::Conv { groups: 2.., .. })) {
+            assert_eq!(channels(&thin, &node.name), Some(node.shape.channels), "{}", node.name);
+        }
+        assert!(parameters(&thin) < parameters(&linear));
     }
     Ok(())
 }

@@ -26,7 +26,7 @@ fn structure_does_not_see_weights() -> Outcome<()> {
     let trained = with_weights(&net, 1, 0.9)?;
     let blocks = blocks(&net);
     let dropped: Vec<bool> = (0..blocks.len()).map(|at| at % 3 == 0).collect();
-    let options = Without { narrow: true, end_activation: true };
+    let options = Without { narrow: true, widen: false, end_activation: true };
     let before = costs.structure(&without(&net, &blocks, &dropped, options)?)?;
     let mut other = net.clone();
     for node in &mut other.nodes {
@@ -64,7 +64,7 @@ fn savings_of_real_networks_have_the_sign_of_what_happens() -> Outcome<()> {
     let settings = Settings { truncation: Truncation::OneBit, ..Settings::new(Suite::Best, Reveal::Logits) };
     let mut costs = Costs::new(Setting::new(settings), Objective::Total);
     let (blocks, outline) = (blocks(&net), net.outline());
-    let options = Without { narrow: true, end_activation: false };
+    let options = Without { narrow: true, ..Without::default() };
     let mut cost = |set: &[bool]| {
         let left = without(&outline, &blocks, set, options).expect("a set of blocks");
         costs.structure(&left).expect("a valid network").total
