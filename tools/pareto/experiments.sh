@@ -23,10 +23,12 @@ original() { # NETWORK SEED
 }
 
 optimised() { # NETWORK SEED METHOD BUDGET OBJECTIVE
-    local out=$runs/$1-s$2-$3-$5-${4%\%}
+    local out=$runs/$1-s$2-$3-$5-${4%\%} rate=0.1
     [ -e "$out/result.json" ] && return
+    # At the rate of the others, these diverge on ResNet-20.
+    [[ $3 = relu-greedy || $3 = snl-channel ]] && rate=0.05
     "$program" optimize "$runs/$1-s$2/network.onnx" "${common[@]}" --method "$3" --budget "$4" --objective "$5" \
-        --search-epochs 2 --epochs 12 --warm-up 0.3 --rate 0.1 --distill 0.7 --temperature 4 --lambda 1e-4 --seed "$2" --out "$out" \
+        --search-epochs 2 --epochs 12 --warm-up 0.3 --rate $rate --distill 0.7 --temperature 4 --lambda 1e-4 --seed "$2" --out "$out" \
         >"$out.log" 2>&1 || echo "$out failed: $(tail -1 "$out.log")"
 }
 
@@ -41,9 +43,11 @@ networks=${NETWORKS:-resnet20-digits mobilenetv2-digits}
 for seed in $seeds; do
     for net in $networks; do echo original "$net" "$seed"; done | xargs -P "$jobs" -L 1 "$0" "$data" "$runs"
     for job in {blocks,channels}" "{60,40,25}"% total" "count 40% total" {blocks,channels,count,snl-pixel}" 40% online" \
-        {blocks,snl-pixel}" 20% online" "snl-pixel 60% online" "snl-channel 60% online" "relu-greedy 60% online"; do
+        "blocks 20% online" "snl-pixel 20% online" "snl-pixel 60% online" "snl-channel 60% online" "relu-greedy 60% online"; do
         for net in $networks; do
             read -r method budget objective <<<"$job"
+            # Without any activation, this network still takes 26 %.
+            [ "$net $method $budget" = "resnet20-digits snl-pixel 20%" ] && budget=30%
             echo optimised "$net" "$seed" "$method" "$budget" "$objective"
         done
     done | xargs -P "$jobs" -L 1 "$0" "$data" "$runs"

@@ -1,7 +1,7 @@
 use crate::common::{Numbers, Outcome, costs, distance, network};
 use copriv_ir::{Graph, GraphBuilder, Op, Shape, Window};
 use copriv_plain::float::{evaluate, evaluate_all};
-use copriv_train::blocks::{Without, blocks, without};
+use copriv_train::blocks::{Block, Without, blocks, without};
 use copriv_train::cost::{Error, Objective, relus};
 use copriv_train::search::planned;
 use proptest::prelude::*;
@@ -141,6 +141,14 @@ fn two_convs_become_a_larger_one_where_that_pays() -> Outcome<()> {
             differ += usize::from(!same);
         }
         assert_eq!(differ > 0, pays);
+    }
+    // Between as many channels it never pays.
+    for name in ["zoo:resnet20-digits", "zoo:mobilenetv2-digits"] {
+        let net = copriv_import::load(name)?;
+        let how = Without { narrow: true, widen: true, end_activation: true };
+        let planned = planned(&net, blocks(&net), &mut costs(Objective::Total), how)?;
+        let wide = |block: &&Block| block.wide.is_some() && block.narrowed.is_empty();
+        assert_eq!(planned.iter().filter(wide).count(), 0, "{name}");
     }
     Ok(())
 }
