@@ -11,7 +11,7 @@ use crate::network::Network;
 use crate::pareto::{FORMAT, RunResult};
 use crate::progress::Progress;
 use crate::recipe::Recipe;
-use crate::search::{BlockSearch, Choice, PartSearch, planned};
+use crate::search::{Allowed, BlockSearch, Choice, PartSearch, planned};
 use crate::{Error, figure, select, trim};
 use burn::tensor::Device;
 use copriv_import::onnx;
@@ -382,8 +382,7 @@ fn search(
     }
 }
 
-/// By how much the blocks that are kept may be over the budget of `blocks`, which takes some channels besides: sets of blocks are far
-/// apart in bytes.
+/// The leeway of `blocks`, where some channels go besides: sets of blocks are far apart in bytes.
 const LEEWAY: f64 = 1.08;
 
 /// The search for blocks; by bytes, with all channels and with fewer of them, and what has the smaller loss in the end.
@@ -398,11 +397,12 @@ fn search_blocks(
 ) -> Result<(Graph, Found), Error> {
     let net = teacher.graph()?;
     let how = Without { narrow: plan.narrow, widen: true, end_activation: plan.end_activation };
-    let (choice, budget) = match plan.strategy {
-        Strategy::Count => (Choice::Count, limit),
-        _ => (Choice::Bytes, (limit as f64 * LEEWAY) as u64),
+    let (choice, leeway) = match plan.strategy {
+        Strategy::Count => (Choice::Count, 1.0),
+        _ => (Choice::Bytes, LEEWAY),
     };
     let scale = by_structure(&net, costs)?;
+    let allowed = Allowed { bytes: limit, scale, leeway };
     let all = planned(&net, blocks(&net), costs, how)?;
     let harm = missed(&net, &all, teacher, data, how)?;
     let mut starts = vec![(teacher.clone(), place.clone())];
@@ -423,7 +423,7 @@ fn search_blocks(
     let mut seconds = 0.0;
     for (mut network, place) in starts {
         let net = network.structure().clone();
-        let mut method = match BlockSearch::new(&net, costs, (budget, scale), how, choice, plan.strength) {
+        let mut method = match BlockSearch::new(&net, costs, allowed, how, choice, plan.strength) {
             Ok(method) => method,
             Err(e @ Error::Budget(_)) => {
                 out_of_reach = Some(e);

@@ -20,6 +20,17 @@ pub enum Choice {
     Count,
 }
 
+/// How many bytes a search may leave.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Allowed {
+    /// Those that are asked for.
+    pub bytes: u64,
+    /// What a structure takes for each that it takes with weights of the size that these have: sets are compared by their structure.
+    pub scale: f64,
+    /// By how much the set of blocks may be over that, for something else to make up for: 1 where it may not.
+    pub leeway: f64,
+}
+
 /// The search for blocks to drop: a score for each, a hard choice by the scores in the forward pass, gradients straight through it
 /// for all scores. The budget falls from all bytes to what it is over the first part of the search.
 pub struct BlockSearch<'a> {
@@ -68,15 +79,14 @@ struct Kept {
 }
 
 impl<'a> BlockSearch<'a> {
-    /// The search for blocks of `net` to drop so that at most `budget` bytes are left. Sets are compared by their structure, which takes
-    /// `scale` times the bytes that it takes with weights of the size that these have.
+    /// The search for blocks of `net` to drop so that no more is left than is `allowed`.
     ///
     /// # Errors
     /// [`Error::Cost`]; [`Error::Budget`] where the network takes more without any block.
     pub fn new(
         net: &Graph,
         costs: &'a mut Costs,
-        (budget, scale): (u64, f64),
+        allowed: Allowed,
         how: Without,
         choice: Choice,
         strength: f64,
@@ -91,8 +101,8 @@ impl<'a> BlockSearch<'a> {
             how,
             choice,
             original: 0,
-            budget,
-            limit: (budget as f64 * scale) as u64,
+            budget: (allowed.bytes as f64 * allowed.leeway) as u64,
+            limit: (allowed.bytes as f64 * allowed.leeway * allowed.scale) as u64,
             strength,
             known: HashMap::new(),
             dropped: vec![false; count],
@@ -101,9 +111,11 @@ impl<'a> BlockSearch<'a> {
         search.original = search.bytes(&vec![false; count])?;
         let least = search.bytes(&vec![true; count])?;
         if least > search.limit {
-            let least = (least as f64 / scale).ceil();
+            let Allowed { bytes, scale, leeway } = allowed;
+            let left = least as f64 / scale;
             return Err(Error::Budget(format!(
-                "the budget is {budget} bytes, and {least} are left when all {count} blocks are dropped; give at least {least}B"
+                "the budget is {bytes} bytes, and {left:.0} are left when all {count} blocks are dropped; give at least {:.0}B",
+                (left / leeway).ceil()
             )));
         }
         Ok(search)

@@ -11,7 +11,7 @@ use copriv_train::fit::{At, Method};
 use copriv_train::network::{Network, floats};
 use copriv_train::optimize::{Plan, Strategy, optimize};
 use copriv_train::recipe::{Distill, Recipe};
-use copriv_train::search::{BlockSearch, Choice, PartSearch, activations, communication, masked};
+use copriv_train::search::{Allowed, BlockSearch, Choice, PartSearch, activations, communication, masked};
 
 fn setting() -> Setting {
     let settings = Settings { truncation: Truncation::OneBit, ..Settings::new(Suite::Best, Reveal::Logits) };
@@ -95,8 +95,9 @@ fn a_short_search_holds_its_budget() {
     let mut costs = Costs::new(setting(), Objective::Total);
     let original = costs.structure(&net.outline()).unwrap().total;
     let limit = original / 2;
+    let allowed = Allowed { bytes: limit, scale: 1.0, leeway: 1.0 };
     let how = Without { narrow: true, widen: false, end_activation: true };
-    let mut search = BlockSearch::new(&net, &mut costs, (limit, 1.0), how, Choice::Bytes, 0.1).unwrap();
+    let mut search = BlockSearch::new(&net, &mut costs, allowed, how, Choice::Bytes, 0.1).unwrap();
     for steps in [1, 2, 9] {
         let mut network = Network::new(&net, &Device::flex()).unwrap();
         let harm = vec![1.0; search.blocks().len()];
