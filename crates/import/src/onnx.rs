@@ -23,12 +23,16 @@
 //! | `Transpose` | of a constant matrix |
 //! | `Identity`, `Dropout`, `Constant` | |
 //!
+//! [`Model`] evaluates models as they are, in floats, with more operators and on tensors of any rank.
+//!
 //! A hostile file costs an error: sizes are checked before anything is allocated, nothing recurses on what the file
 //! says, and all weights together are at most 2^28 however often nodes share them.
 
 mod attributes;
 mod export;
 mod import;
+mod known;
+mod model;
 mod proto;
 mod scan;
 mod tensor;
@@ -38,6 +42,9 @@ mod tests;
 use std::path::Path;
 
 use copriv_ir::Graph;
+
+pub use known::{Data, Known};
+pub use model::Model;
 
 use crate::error::label;
 use crate::{Error, file};

@@ -4,7 +4,7 @@ use copriv_ir::limits::MAX_SIDE;
 use copriv_ir::{Shape, Window};
 
 use super::import::{Trouble, shown};
-use super::proto::{AttributeProto, NodeProto};
+use super::proto::{AttributeProto, NodeProto, TensorProto};
 
 fn attribute<'a>(node: &'a NodeProto, name: &str) -> Option<&'a AttributeProto> {
     node.attribute.iter().find(|attribute| attribute.name() == name)
@@ -27,6 +27,21 @@ pub(super) fn float(node: &NodeProto, name: &str, default: f32) -> Result<f32, T
 
 pub(super) fn ints<'a>(node: &'a NodeProto, name: &str) -> Result<Option<&'a [i64]>, Trouble> {
     Ok(attribute(node, name).map(|attribute| &attribute.ints[..]))
+}
+
+pub(super) fn tensor<'a>(node: &'a NodeProto, name: &str) -> Option<&'a TensorProto> {
+    attribute(node, name)?.t.as_deref()
+}
+
+pub(super) fn floats<'a>(node: &'a NodeProto, name: &str) -> Option<&'a [f32]> {
+    Some(&attribute(node, name)?.floats)
+}
+
+/// An attribute that is a text of a few letters.
+pub(super) fn text<'a>(node: &'a NodeProto, name: &str, default: &'static str) -> Result<&'a str, Trouble> {
+    let Some(attribute) = attribute(node, name) else { return Ok(default) };
+    let text = attribute.s.as_deref().and_then(|bytes| str::from_utf8(bytes).ok());
+    text.ok_or_else(|| format!("attribute {name} is no text").into())
 }
 
 /// A list of `N` sizes, none above [`MAX_SIDE`].

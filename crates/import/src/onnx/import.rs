@@ -16,7 +16,7 @@ use crate::Error;
 /// The most weights of a model, counted as often as nodes use them.
 const MAX_WEIGHTS: usize = 1 << 28;
 /// Before it, element-wise operators had an attribute for broadcasting.
-const FIRST_OPSET: i64 = 7;
+pub(super) const FIRST_OPSET: i64 = 7;
 
 /// A name as it may be shown: short, and without what would steer a terminal.
 pub(super) fn shown(name: &str) -> String {
@@ -55,7 +55,7 @@ pub(super) fn read_within(bytes: &[u8], file: &str, budget: usize) -> Result<Gra
     values.insert(input_name, Value::Tensor { id: builder.input(), is_map });
 
     let mut nodes = graph.node;
-    let order = order(&nodes, &values, &output).map_err(|(node, why)| match node {
+    let order = order(&nodes, &values, std::slice::from_ref(&output)).map_err(|(node, why)| match node {
         Some(node) => Error::Node { file: file.to_owned(), node, why },
         None => wrong(why),
     })?;
@@ -80,7 +80,7 @@ pub(super) fn read_within(bytes: &[u8], file: &str, budget: usize) -> Result<Gra
     }
 }
 
-fn check_opset(model: &ModelProto) -> Result<(), String> {
+pub(super) fn check_opset(model: &ModelProto) -> Result<(), String> {
     let standard = model.opset_import.iter().find(|set| is_standard(set.domain()));
     match standard.map(|set| set.version()) {
         Some(version) if version < FIRST_OPSET => Err(format!(
@@ -91,7 +91,7 @@ fn check_opset(model: &ModelProto) -> Result<(), String> {
     }
 }
 
-fn is_standard(domain: &str) -> bool {
+pub(super) fn is_standard(domain: &str) -> bool {
     matches!(domain, "" | "ai.onnx")
 }
 
@@ -147,11 +147,11 @@ fn input(graph: &GraphProto) -> Result<(Shape, bool, String), String> {
     Ok((shape, is_map, input.name().to_owned()))
 }
 
-/// The nodes that `output` needs, each after what it reads; otherwise the node at fault, where there is one, and why.
-fn order(
+/// The nodes that the outputs need, each after what it reads; otherwise the node at fault, where there is one, and why.
+pub(super) fn order<V>(
     nodes: &[NodeProto],
-    given: &HashMap<String, Value>,
-    output: &str,
+    given: &HashMap<String, V>,
+    outputs: &[String],
 ) -> Result<Vec<usize>, (Option<String>, String)> {
     let mut producers: HashMap<&str, usize> = HashMap::new();
     for (index, node) in nodes.iter().enumerate() {
@@ -181,32 +181,36 @@ fn order(
     let mut sorted = true;
     // A path of open nodes, each with the input it looks at next.
     let mut path: Vec<(usize, usize)> = Vec::new();
-    if let Some(last) = producer(None, output)? {
-        state[last] = State::Open;
-        path.push((last, 0));
-    }
-    while let Some((index, next)) = path.last_mut() {
-        let index = *index;
-        let Some(value) = nodes[index].input.get(*next) else {
-            state[index] = State::Done;
-            order.push(index);
-            path.pop();
-            continue;
-        };
-        *next += 1;
-        let Some(source) = producer(Some(index), value)? else { continue };
-        sorted &= source < index;
-        match state[source] {
-            State::Done => {}
-            State::Open => {
-                return Err((
-                    Some(label(&nodes[index])),
-                    format!("it depends on itself, by {}", shown(value)),
-                ));
-            }
-            State::New => {
-                state[source] = State::Open;
-                path.push((source, 0));
+    for output in outputs {
+        if let Some(last) = producer(None, output)?
+            && state[last] == State::New
+        {
+            state[last] = State::Open;
+            path.push((last, 0));
+        }
+        while let Some((index, next)) = path.last_mut() {
+            let index = *index;
+            let Some(value) = nodes[index].input.get(*next) else {
+                state[index] = State::Done;
+                order.push(index);
+                path.pop();
+                continue;
+            };
+            *next += 1;
+            let Some(source) = producer(Some(index), value)? else { continue };
+            sorted &= source < index;
+            match state[source] {
+                State::Done => {}
+                State::Open => {
+                    return Err((
+                        Some(label(&nodes[index])),
+                        format!("it depends on itself, by {}", shown(value)),
+                    ));
+                }
+                State::New => {
+                    state[source] = State::Open;
+                    path.push((source, 0));
+                }
             }
         }
     }
@@ -225,7 +229,7 @@ fn name(node: &NodeProto) -> &str {
     }
 }
 
-fn label(node: &NodeProto) -> String {
+pub(super) fn label(node: &NodeProto) -> String {
     shown(name(node))
 }
 
@@ -263,6 +267,15 @@ enum Value {
 pub(super) enum Trouble {
     Node(String),
     Operator,
+}
+
+impl std::fmt::Display for Trouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Node(why) => f.write_str(why),
+            Self::Operator => f.write_str("the operator is not supported"),
+        }
+    }
 }
 
 impl From<String> for Trouble {

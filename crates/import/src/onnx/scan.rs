@@ -52,8 +52,17 @@ impl Message {
 /// Whether the model in `bytes` stays within the limits. What is not even a sequence of fields passes: the
 /// decoder says better what is wrong with it, and stops at the same place.
 pub(super) fn check(bytes: &[u8]) -> Result<(), String> {
+    check_message(bytes, Message::Model)
+}
+
+/// The same for a single tensor.
+pub(super) fn check_tensor(bytes: &[u8]) -> Result<(), String> {
+    check_message(bytes, Message::Tensor)
+}
+
+fn check_message(bytes: &[u8], message: Message) -> Result<(), String> {
     let mut fields = 0;
-    walk(bytes, Message::Model, &mut fields);
+    walk(bytes, message, &mut fields);
     if fields <= MAX_FIELDS {
         Ok(())
     } else {

@@ -5,13 +5,13 @@ use crate::half::{bf16, f16};
 
 pub(super) const FLOAT: i32 = 1;
 pub(super) const INT64: i32 = 7;
-const INT32: i32 = 6;
+pub(super) const INT32: i32 = 6;
 pub(super) const BOOL: i32 = 9;
-const FLOAT16: i32 = 10;
-const DOUBLE: i32 = 11;
+pub(super) const FLOAT16: i32 = 10;
+pub(super) const DOUBLE: i32 = 11;
 const BFLOAT16: i32 = 16;
-const EXTERNAL: i32 = 1;
-const MAX_RANK: usize = 8;
+pub(super) const EXTERNAL: i32 = 1;
+pub(super) const MAX_RANK: usize = 8;
 
 impl TensorProto {
     /// The dimensions and their product.
