@@ -5,9 +5,8 @@
     python3 tools/onnx-tests/pack.py onnx-1.19.1-*.whl
 
 The wheel is that of the PyPI package `onnx`; 1.19.1 is of opset 24.  (Wheels such as 1.23.2 no longer
-carry the node tests.)  A test is taken when every node of its model has one of the operators below, when all
-its tensors are stored as such, and when it is small.  The result is
-crates/import/tests/data/onnx-backend-tests.tar.gz with, for each test, SUITE/NAME/{model.onnx,input_N.pb,
+carry the node tests.)  A test is taken when every node of its model has one of the operators below and when it is
+small.  The result is crates/import/tests/data/onnx-backend-tests.tar.gz with, for each test, SUITE/NAME/{model.onnx,input_N.pb,
 output_N.pb}; it is the same, byte for byte, whenever it is made from the same wheel with the same zlib.
 """
 

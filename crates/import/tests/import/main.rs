@@ -4,6 +4,7 @@
 
 mod forward;
 mod hostile;
+mod nodes;
 mod onnx;
 mod picture;
 mod safetensors;
