@@ -22,6 +22,11 @@
 //! | `Flatten`, `Reshape`, `Squeeze` | to a vector |
 //! | `Transpose` | of a constant matrix |
 //! | `Identity`, `Dropout`, `Constant` | |
+//! | `Cast` | to 32-bit floats |
+//! | `Shape` | of anything |
+//! | `Softmax`, `LogSoftmax` | over the classes, at the end of the network: left out, the output is the logits |
+//!
+//! What depends on no input, such as shapes and weights that are computed, is evaluated by all operators that [`Model`] knows.
 //!
 //! [`Model`] evaluates models as they are, in floats, with more operators and on tensors of any rank.
 //!
@@ -30,6 +35,7 @@
 
 mod attributes;
 mod export;
+mod fold;
 mod import;
 mod known;
 mod model;
@@ -54,6 +60,7 @@ pub const OPERATORS: &[&str] = &[
     "Add",
     "AveragePool",
     "BatchNormalization",
+    "Cast",
     "Clip",
     "Concat",
     "Constant",
@@ -64,6 +71,7 @@ pub const OPERATORS: &[&str] = &[
     "Gemm",
     "GlobalAveragePool",
     "Identity",
+    "LogSoftmax",
     "MatMul",
     "MaxPool",
     "Mul",
@@ -71,6 +79,8 @@ pub const OPERATORS: &[&str] = &[
     "ReduceMean",
     "Relu",
     "Reshape",
+    "Shape",
+    "Softmax",
     "Squeeze",
     "Sub",
     "Transpose",

@@ -7,6 +7,7 @@ use copriv_ir::{Activation, Graph, GraphBuilder, NodeId, Op, Shape, Window};
 use prost::Message;
 
 use super::attributes::{float, int, ints, rounding_up, window};
+use super::fold::{self, Folder};
 use super::proto::tensor_shape_proto::dimension;
 use super::proto::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, type_proto};
 use super::scan;
@@ -59,7 +60,10 @@ pub(super) fn read_within(bytes: &[u8], file: &str, budget: usize) -> Result<Gra
         Some(node) => Error::Node { file: file.to_owned(), node, why },
         None => wrong(why),
     })?;
-    let mut importer = Importer { builder, values, budget };
+    let opset = model.opset_import.iter().find(|set| is_standard(set.domain()));
+    let opset = opset.map_or(FIRST_OPSET, |set| set.version());
+    let folder = Folder::new(opset);
+    let mut importer = Importer { builder, values, budget, folder, output: output.clone() };
     for index in order {
         let node = std::mem::take(&mut nodes[index]);
         importer.node(&node).map_err(|trouble| {
@@ -236,10 +240,9 @@ pub(super) fn label(node: &NodeProto) -> String {
 /// What to do about an operator that is not supported.
 fn hint(operator: &str) -> &'static str {
     match operator {
-        "Softmax" | "LogSoftmax" => "export the network without it: it does not change which class wins",
         "ArgMax" => "export the logits; the class is found from them",
         "Transpose" => "export the network in channels-first layout (N,C,H,W)",
-        "Shape" | "Gather" | "Unsqueeze" | "Slice" | "Cast" | "Range" | "ConstantOfShape" | "If" | "Loop" => {
+        "Gather" | "Unsqueeze" | "Slice" | "Range" | "ConstantOfShape" | "If" | "Loop" => {
             "export with a fixed input shape and batch size 1 and constant folding, or run onnxsim, \
              so that no shape is computed"
         }
@@ -295,6 +298,9 @@ struct Importer {
     values: HashMap<String, Value>,
     /// Weights that may still be read.
     budget: usize,
+    folder: Folder,
+    /// The name of the output.
+    output: String,
 }
 
 /// A computed operand.
@@ -309,6 +315,10 @@ impl Importer {
     fn node(&mut self, node: &NodeProto) -> Result<(), Trouble> {
         if !is_standard(node.domain()) {
             return Err(Trouble::Operator);
+        }
+        if let Some(values) = self.folded(node)? {
+            self.values.extend(node.output.iter().cloned().zip(values.into_iter().map(Value::Constant)));
+            return Ok(());
         }
         let value = match node.op_type() {
             "Conv" => self.conv(node)?,
@@ -334,6 +344,8 @@ impl Importer {
             "Identity" | "Dropout" => self.value(node, 0)?.ok_or("it has no input")?.clone(),
             "Constant" => constant(node)?,
             "Transpose" => self.transpose(node)?,
+            "Cast" => self.cast(node)?,
+            "Softmax" | "LogSoftmax" => self.softmax(node)?,
             _ => return Err(Trouble::Operator),
         };
         let output = node.output.first().ok_or("it has no output")?;
@@ -353,6 +365,32 @@ impl Importer {
             network => network.to_string(),
         })?;
         Ok(Value::Tensor { id, is_map })
+    }
+
+    /// The outputs of a node that computes constants, of constants or of a shape.
+    fn folded(&mut self, node: &NodeProto) -> Result<Option<Vec<Rc<TensorProto>>>, Trouble> {
+        if matches!(node.op_type(), "Constant" | "Identity" | "Dropout") {
+            return Ok(None);
+        }
+        if node.op_type() == "Shape"
+            && let Some(Value::Tensor { .. }) = self.value(node, 0)?
+        {
+            return Ok(Some(vec![fold::shape(node, &dims(self.tensor(node, 0)?))?]));
+        }
+        let mut inputs = Vec::with_capacity(node.input.len());
+        for index in 0..node.input.len() {
+            inputs.push(match self.value(node, index)? {
+                None => None,
+                Some(Value::Constant(tensor)) => Some(tensor.clone()),
+                Some(Value::Tensor { .. } | Value::Transposed(_)) => return Ok(None),
+            });
+        }
+        // Matrices are transposed where they are used, and not copied.
+        let matrix = |tensor: &Option<Rc<TensorProto>>| tensor.as_ref().is_some_and(|t| t.dims.len() == 2);
+        if inputs.iter().all(Option::is_none) || node.op_type() == "Transpose" && inputs.iter().all(matrix) {
+            return Ok(None);
+        }
+        self.folder.constants(node, &inputs)
     }
 
     // Operands. ------------------------------------------------------------------------------------------
@@ -459,6 +497,30 @@ impl Importer {
             None => self.zeros(out_channels)?,
         };
         self.push(node, Op::Conv { window, groups, out_channels, weight, bias }, vec![x.id], true)
+    }
+
+    /// A cast of what is computed, all of which are floats, to floats.
+    fn cast(&self, node: &NodeProto) -> Result<Value, Trouble> {
+        let to = int(node, "to", 0)?;
+        if to != i64::from(FLOAT) {
+            return Err(format!(
+                "it casts the network's values to element type {to}; they are 32-bit floats"
+            )
+            .into());
+        }
+        Ok(self.value(node, 0)?.ok_or("it has no input")?.clone())
+    }
+
+    /// The softmax over the classes at the end of a network is left out: it changes neither which class wins nor by how much the
+    /// logits differ.
+    fn softmax(&self, node: &NodeProto) -> Result<Value, Trouble> {
+        let x = self.tensor(node, 0)?;
+        let axis = int(node, "axis", -1)?;
+        let classes = x.shape.is_vector() && (axis == 1 || !x.is_map && axis == -1);
+        if !classes || node.output.first() != Some(&self.output) {
+            return Err("over the classes and as the last of the network it is left out; export the network without others".into());
+        }
+        Ok(Value::Tensor { id: x.id, is_map: x.is_map })
     }
 
     fn zeros(&mut self, length: usize) -> Result<Vec<f32>, Trouble> {

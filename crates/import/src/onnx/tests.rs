@@ -1,6 +1,7 @@
 //! Models that cannot be used, and what is said about them.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use copriv_ir::Op;
 use prost::Message;
 
 use super::import::read_within;
@@ -9,7 +10,7 @@ use super::proto::{
     AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto,
     TypeProto, ValueInfoProto, type_proto,
 };
-use super::read;
+use super::{Data, Known, Model, fold, read};
 use crate::Error;
 
 fn node(op: &str, inputs: &[&str], output: &str, attributes: &[AttributeProto]) -> NodeProto {
@@ -117,11 +118,88 @@ fn refused_node(
     refused(&model(vec![node(op, inputs, "y", attributes)], tensors.to_vec()), &words);
 }
 
+/// What PyTorch exports for `softmax(linear(x.view(x.size(0), -1)))` without folding, and weights that are computed.
+#[test]
+fn what_depends_on_no_input_is_folded() {
+    let weights: Vec<f32> = (0..96).map(|i| (i as f32 - 40.0) / 32.0).collect();
+    let nodes = vec![
+        node("Relu", &["x"], "r", &[]),
+        node("Cast", &["r"], "c", &[int("to", 1)]),
+        node("Shape", &["c"], "s", &[]),
+        node("Gather", &["s", "zero"], "g", &[]),
+        node("Unsqueeze", &["g", "zero"], "u", &[]),
+        node("Squeeze", &["u", "zero"], "q", &[]),
+        node("Concat", &["q", "rest"], "t", &[int("axis", 0)]),
+        node("Reshape", &["c", "t"], "f", &[]),
+        node("Mul", &["w", "two"], "w2", &[]),
+        node("MatMul", &["f", "w2"], "z", &[]),
+        node("Softmax", &["z"], "y", &[int("axis", -1)]),
+    ];
+    let tensors = vec![
+        int64s("zero", &[0]),
+        int64s("rest", &[-1]),
+        floats("w", &[32, 3], &weights),
+        floats("two", &[], &[2.0]),
+    ];
+    let model = model(nodes, tensors);
+    let graph = outcome(&model).unwrap();
+    let kinds: Vec<&str> = graph.nodes.iter().map(|node| node.op.kind()).collect();
+    assert_eq!(kinds, ["input", "relu", "flatten", "linear"]);
+    let Op::Linear { weight, .. } = &graph.nodes[3].op else { unreachable!() };
+    assert!((0..3).all(|o| (0..32).all(|i| weight[o * 32 + i] == 2.0 * weights[i * 3 + o])));
+
+    // The logits are those of the model but for what the softmax makes of them.
+    let x: Vec<f32> = (0..32).map(|i| ((i * 7 % 32) as f32 - 12.0) / 16.0).collect();
+    let logits: Vec<f64> = (0..3)
+        .map(|o| (0..32).map(|i| f64::from(weight[o * 32 + i]) * f64::from(x[i].max(0.0))).sum())
+        .collect();
+    let all = Model::parse(&model.encode_to_vec(), "whole").unwrap();
+    let known = Known::new(vec![1, 2, 4, 4], Data::F32(x)).unwrap();
+    let y = all.evaluate(&[known]).unwrap();
+    let Data::F32(y) = y[0].data() else { unreachable!() };
+    let sum: f64 = logits.iter().map(|z| (z - logits[0]).exp()).sum();
+    for (z, y) in logits.iter().zip(y) {
+        assert!(((z - logits[0]).exp() / sum - f64::from(*y)).abs() < 1e-5, "{logits:?} {y}");
+    }
+}
+
+#[test]
+fn parts_of_shapes() {
+    for (start, end, expected) in [
+        (0, 4, vec![1, 2, 4, 4]),
+        (-2, 9, vec![4, 4]),
+        (1, -2, vec![2]),
+        (3, 1, vec![]),
+        (i64::MIN, i64::MAX, vec![1, 2, 4, 4]),
+    ] {
+        let shape =
+            fold::shape(&node("Shape", &["x"], "s", &[int("start", start), int("end", end)]), &[1, 2, 4, 4]);
+        let Ok(shape) = shape else { panic!("{start} {end}") };
+        assert_eq!(shape.int64_data, expected, "{start} {end}");
+    }
+}
+
+/// Constants that would fill the memory are refused as what is computed of them is paid for first.
+#[test]
+fn folding_is_bounded() {
+    let huge = int64s("n", &[1 << 20, 1 << 10]);
+    refused_node("ConstantOfShape", &["n"], &[], &[huge], &["more than may be computed"]);
+}
+
 #[test]
 fn operators_that_are_not_supported() {
-    refused_node("Softmax", &["x"], &[], &[], &["Softmax", "not supported", "without it", "AveragePool"]);
+    refused_node("Softmax", &["x"], &[], &[], &["last of the network"]);
+    refused_node(
+        "ArgMax",
+        &["x"],
+        &[],
+        &[],
+        &["ArgMax", "not supported", "export the logits", "AveragePool"],
+    );
     refused_node("Transpose", &["x"], &[], &[], &["channels-first"]);
-    refused_node("Shape", &["x"], &[], &[], &["fixed input shape"]);
+    refused(&model(vec![node("Shape", &["x"], "y", &[])], vec![]), &["does not depend on its input"]);
+    refused_node("Cast", &["x"], &[int("to", 7)], &[], &["element type 7"]);
+    refused_node("Gather", &["x", "i"], &[], &[int64s("i", &[0])], &["fixed input shape"]);
     refused_node("", &["x"], &[], &[], &["not supported"]);
     let mut custom = model(vec![node("Relu", &["x"], "y", &[])], vec![]);
     custom.graph.as_mut().unwrap().node[0].domain = Some("com.example".to_owned());
@@ -244,7 +322,9 @@ fn constants() {
     // No weights, or computed ones.
     refused_node("Conv", &["x"], &[], &[], &["input 1 is missing"]);
     refused_node("Conv", &["x", "x"], &[], &[], &["input 1 is computed"]);
-    refused_node("Relu", &["w"], &[], &[floats("w", &[1], &[1.0])], &["constant", "onnxsim"]);
+    let one = floats("w", &[1], &[1.0]);
+    refused_node("Conv", &["w", "x"], &[], std::slice::from_ref(&one), &["constant", "onnxsim"]);
+    self::refused(&model(vec![node("Relu", &["w"], "y", &[])], vec![one]), &["does not depend on its input"]);
 }
 
 /// Nodes may share a tensor, but not to make a small file a large network.
@@ -333,7 +413,7 @@ fn other_operators() {
     );
     refused(&turned(1), &["the-y", "[32, 3]", "32 inputs"]);
     let one = TensorProto { name: Some("w".to_owned()), ..bias.clone() };
-    refused_node("Transpose", &["w"], &[], &[one], &["matrices are transposed"]);
+    refused(&model(vec![node("Transpose", &["w"], "y", &[])], vec![one]), &["does not depend on its input"]);
     refused(&flat("Gemm", &[int("transA", 1)], &[matrix.clone(), bias.clone()]), &["transA"]);
     refused(&flat("Gemm", &[], &[matrix.clone(), floats("b", &[4], &[1.0; 4])]), &["bias of 3"]);
     let list = |name| floats(name, &[2], &[1.0; 2]);
@@ -380,9 +460,7 @@ fn other_operators() {
     ] {
         let graph =
             outcome(&model(vec![node(operator, &inputs, "y", &[])], vec![floats("w", &[1, 2, 4, 4], &map)]));
-        let copriv_ir::Op::Conv { weight, bias, groups: 2, .. } = &graph.unwrap().nodes[1].op else {
-            panic!("a conv")
-        };
+        let Op::Conv { weight, bias, groups: 2, .. } = &graph.unwrap().nodes[1].op else { panic!("a conv") };
         assert_eq!((weight, bias), (&vec![factor; 2], &map.iter().map(|x| sign * x).collect()));
     }
     let constant = |a: AttributeProto| {
@@ -415,7 +493,7 @@ fn partial(model: &ModelProto) -> (copriv_ir::Activation, Vec<bool>) {
     let graph = outcome(model).unwrap();
     assert_eq!(graph.nodes.len(), 2, "nothing but it is left");
     match &graph.nodes[1].op {
-        copriv_ir::Op::Partial { activation, keep } => (*activation, keep.as_slice().to_vec()),
+        Op::Partial { activation, keep } => (*activation, keep.as_slice().to_vec()),
         other => panic!("{other:?}"),
     }
 }
