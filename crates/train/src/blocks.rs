@@ -29,7 +29,7 @@ pub struct Without {
     /// Convs in [`Block::narrowed`] shrink.
     pub narrow: bool,
     /// The padding of the second of [`Block::wide`] moves to the first, so that both make one conv that is the same everywhere. At
-    /// the border of the map this computes something else than before. Not where convs shrink.
+    /// the border of the map this computes something else than before, and than gates do in a search. Not where convs shrink.
     pub widen: bool,
     /// A ReLU comes after [`Block::end`].
     pub end_activation: bool,

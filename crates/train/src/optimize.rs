@@ -410,10 +410,14 @@ fn search_blocks(
         let whole = costs.structure(&net.outline())?.of(plan.objective) as f64;
         // Half of the way, as a factor.
         let half = (whole * limit as f64 * scale).sqrt().min(whole);
-        if let Ok(thin) = channels::to_budget(&net, costs, half as u64, false) {
-            let mut thin = Network::new(&thin, teacher.device())?;
-            calibrate(&mut thin, data, CALIBRATION)?;
-            starts.push((thin, Place { folder: place.folder.with_extension("thin"), ..place.clone() }));
+        match channels::to_budget(&net, costs, half as u64, false) {
+            Ok(thin) => {
+                let mut thin = Network::new(&thin, teacher.device())?;
+                calibrate(&mut thin, data, CALIBRATION)?;
+                starts.push((thin, Place { folder: place.folder.with_extension("thin"), ..place.clone() }));
+            }
+            Err(crate::cost::Error::Infeasible { .. }) => {}
+            Err(e) => return Err(e.into()),
         }
     }
     let epochs = plan.search.epochs.div_ceil(starts.len() as u64);

@@ -69,7 +69,9 @@ const SPREAD: f64 = 0.1;
 /// How much a block of that score is missed: always something, so that no more are dropped than the budget asks for, and the less the
 /// higher the score.
 fn missed(score: f64) -> f64 {
-    SPREAD * (-score / SPREAD).exp().ln_1p()
+    // ln(1 + e^-x) without an e^-x that overflows.
+    let x = score / SPREAD;
+    SPREAD * ((-x.abs()).exp().ln_1p() + (-x).max(0.0))
 }
 
 #[derive(Serialize, Deserialize)]
@@ -166,17 +168,17 @@ impl<'a> BlockSearch<'a> {
     pub fn result(&mut self, network: &Network) -> Result<Graph, Error> {
         let (net, scores) = (network.graph()?, network.scores()?);
         let least = self.bytes(&vec![true; self.blocks.len()])?;
-        let mut limit = self.limit;
         loop {
             let left = without(&net, &self.blocks, &self.dropped, self.how)?;
             let objective = self.costs.objective();
             let bytes = self.costs.finished(&left)?.1.of(objective);
-            let tighter = (limit as f64 * self.budget as f64 / bytes as f64) as u64;
-            if bytes <= self.budget || tighter < least {
+            let structure = self.bytes(&self.dropped.clone())?;
+            // Less than this set has by its structure, so that another is chosen.
+            let tighter = (structure as f64 * self.budget as f64 / bytes as f64) as u64;
+            if bytes <= self.budget || tighter < least || structure <= least {
                 return Ok(left);
             }
-            limit = tighter.min(limit - 1);
-            self.choose(&scores, limit)?;
+            self.choose(&scores, tighter.min(structure - 1))?;
         }
     }
 

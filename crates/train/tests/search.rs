@@ -142,6 +142,25 @@ fn another_budget_is_another_run() {
     assert!(go("50%", true).unwrap_err().to_string().contains("another method, budget"));
 }
 
+/// A run that was killed after its searches, before what they found was written, finds the same again.
+#[test]
+fn searches_that_are_done_are_gone_on_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let (net, data) = (load("zoo:resnet20-digits").unwrap(), data());
+    let plan = plan(Strategy::Blocks, Objective::Total, "50%");
+    let go = |resume| optimize(&net, &data, "digits", &plan, folder.path(), resume, &Device::flex(), false);
+    let first = go(false).unwrap();
+    for place in ["search", "search.thin"] {
+        assert!(folder.path().join(place).join("checkpoint.safetensors").exists(), "{place}");
+    }
+    let structure = folder.path().join("structure.onnx");
+    let found = std::fs::read(&structure).unwrap();
+    std::fs::remove_file(&structure).unwrap();
+    let again = go(true).unwrap();
+    assert!(std::fs::read(&structure).unwrap() == found, "the same structure and weights");
+    assert_eq!((first.optimized, first.dropped), (again.optimized, again.dropped));
+}
+
 #[test]
 fn a_budget_out_of_reach_says_what_is() {
     let net = load("zoo:resnet20-digits").unwrap();

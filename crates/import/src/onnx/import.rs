@@ -17,7 +17,7 @@ use crate::Error;
 /// The most weights of a model, counted as often as nodes use them.
 const MAX_WEIGHTS: usize = 1 << 28;
 /// Before it, element-wise operators had an attribute for broadcasting.
-pub(super) const FIRST_OPSET: i64 = 7;
+const FIRST_OPSET: i64 = 7;
 
 /// A name as it may be shown: short, and without what would steer a terminal.
 pub(super) fn shown(name: &str) -> String {
@@ -35,7 +35,7 @@ pub(super) fn read_within(bytes: &[u8], file: &str, budget: usize) -> Result<Gra
 
     scan::check(bytes).map_err(malformed)?;
     let model = ModelProto::decode(bytes).map_err(|e| malformed(e.to_string()))?;
-    check_opset(&model).map_err(wrong)?;
+    let opset = opset(&model).map_err(wrong)?;
     let graph = model.graph.ok_or_else(|| malformed("it holds no graph".to_owned()))?;
     let (input, is_map, input_name) = input(&graph).map_err(wrong)?;
     let [output] = &graph.output[..] else {
@@ -60,8 +60,6 @@ pub(super) fn read_within(bytes: &[u8], file: &str, budget: usize) -> Result<Gra
         Some(node) => Error::Node { file: file.to_owned(), node, why },
         None => wrong(why),
     })?;
-    let opset = model.opset_import.iter().find(|set| is_standard(set.domain()));
-    let opset = opset.map_or(FIRST_OPSET, |set| set.version());
     let folder = Folder::new(opset);
     let mut importer = Importer { builder, values, budget, folder, output: output.clone() };
     for index in order {
@@ -84,14 +82,15 @@ pub(super) fn read_within(bytes: &[u8], file: &str, budget: usize) -> Result<Gra
     }
 }
 
-pub(super) fn check_opset(model: &ModelProto) -> Result<(), String> {
+/// The opset of the standard operators, the first that is read where the model names none.
+pub(super) fn opset(model: &ModelProto) -> Result<i64, String> {
     let standard = model.opset_import.iter().find(|set| is_standard(set.domain()));
-    match standard.map(|set| set.version()) {
-        Some(version) if version < FIRST_OPSET => Err(format!(
+    match standard.map_or(FIRST_OPSET, |set| set.version()) {
+        version if version < FIRST_OPSET => Err(format!(
             "it is of opset {version}, {FIRST_OPSET} and later are read; convert it with onnx.version_converter or \
              export it again with opset_version=17"
         )),
-        _ => Ok(()),
+        version => Ok(version),
     }
 }
 

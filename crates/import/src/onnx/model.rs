@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use prost::Message;
 
-use super::import::{FIRST_OPSET, Trouble, check_opset, is_standard, label, order, shown};
+use super::import::{Trouble, is_standard, label, opset, order, shown};
 use super::known::{Budget, Known, decode, evaluate};
 use super::proto::{ModelProto, NodeProto, TensorProto};
 use super::scan;
@@ -45,9 +45,7 @@ impl Model {
         let wrong = |why: String| Error::Model { file: file.to_owned(), why };
         scan::check(bytes).map_err(malformed)?;
         let model = ModelProto::decode(bytes).map_err(|e| malformed(e.to_string()))?;
-        check_opset(&model).map_err(wrong)?;
-        let standard = model.opset_import.iter().find(|set| is_standard(set.domain()));
-        let opset = standard.map_or(FIRST_OPSET, |set| set.version());
+        let opset = opset(&model).map_err(wrong)?;
         let graph = model.graph.ok_or_else(|| malformed("it holds no graph".to_owned()))?;
 
         let mut budget = Budget::new(elements, 0);
