@@ -3,5 +3,6 @@
 mod common;
 mod hostile;
 mod lower;
+mod preprocessing;
 mod shapes;
 mod simplify;
