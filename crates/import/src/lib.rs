@@ -23,7 +23,7 @@ pub mod safetensors;
 pub mod zoo;
 
 pub use error::Error;
-pub use load::{load, load_with_weights};
+pub use load::{load, load_with_weights, preprocessing};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

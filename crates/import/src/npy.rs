@@ -89,7 +89,12 @@ pub(crate) fn parse<'a>(bytes: &'a [u8], file: &str) -> Result<Array<'a>, Error>
     Ok(Array { shape: header.shape, kind, bytes: data })
 }
 
-impl Array<'_> {
+impl<'a> Array<'a> {
+    /// The elements, where they are bytes.
+    pub(crate) fn bytes_if_u8(&self) -> Option<&'a [u8]> {
+        (self.kind == Kind::U8).then_some(self.bytes)
+    }
+
     /// Pixels: bytes as n/255, floats as they are. `None` for the other types.
     pub(crate) fn pixels(&self) -> Option<Vec<f32>> {
         let (four, _) = self.bytes.as_chunks::<4>();

@@ -38,6 +38,7 @@ mod export;
 mod fold;
 mod import;
 mod known;
+mod metadata;
 mod model;
 mod proto;
 mod scan;
@@ -47,7 +48,7 @@ mod tests;
 
 use std::path::Path;
 
-use copriv_ir::Graph;
+use copriv_ir::{Graph, Preprocessing};
 
 pub use known::{Data, Known};
 pub use model::Model;
@@ -127,8 +128,38 @@ pub fn load(path: impl AsRef<Path>) -> Result<Graph, Error> {
 /// `read(&write(g), …)` gives `g` back, weights bit for bit, but for nodes that flatten a vector, which disappear, and for
 /// names where two nodes have the same. `graph` is taken to be well-formed.
 pub fn write(graph: &Graph) -> Vec<u8> {
-    export::write(graph)
+    export::write(graph, None)
 }
+
+/// Like [`write()`], with how pictures become the network's input in the model's metadata.
+///
+/// ```
+/// use copriv_import::onnx;
+/// use copriv_ir::{GraphBuilder, Preset, Shape};
+///
+/// let mut net = GraphBuilder::new("tiny", Shape::new(3, 4, 4))?;
+/// let x = net.relu("relu", net.input())?;
+/// let graph = net.finish(x)?;
+/// let cifar = Preset::Cifar10.of(graph.input_shape());
+/// let model = onnx::write_with(&graph, &cifar);
+/// assert_eq!(onnx::preprocessing(&model, "tiny")?, Some(cifar));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn write_with(graph: &Graph, preprocessing: &Preprocessing) -> Vec<u8> {
+    export::write(graph, Some(preprocessing))
+}
+
+/// How pictures become the network's input, if the model in `bytes` says: JSON of a [`Preprocessing`] under the key
+/// [`PREPROCESSING_KEY`] of its `metadata_props`. `name` stands for the file in errors.
+///
+/// # Errors
+/// [`Error::Malformed`] when the bytes are no ONNX model; [`Error::Model`] when what is there is no valid preprocessing.
+pub fn preprocessing(bytes: &[u8], name: &str) -> Result<Option<Preprocessing>, Error> {
+    metadata::preprocessing(bytes, name)
+}
+
+/// Where a model's metadata says how pictures become its input.
+pub const PREPROCESSING_KEY: &str = "copriv.preprocessing";
 
 /// Writes the ONNX model of a graph to `path`.
 ///

@@ -1,16 +1,24 @@
 //! Pictures: what a network takes in, from PNG, JPEG and NumPy files, and how they look in a terminal.
 //!
-//! Pixels are 32-bit floats in channel, row, column order; bytes n become n/255. A picture of another size than
-//! the network's is an error: nothing is resized or cropped behind the user's back.
+//! Pixels are 32-bit floats in channel, row, column order. What becomes of a picture's bytes on the way is a
+//! [`Preprocessing`]; without one bytes n become n/255, and a picture of another size than the network's is an error: nothing is
+//! resized or cropped behind the user's back.
+//!
+//! Resizing is that of Pillow's `BILINEAR`, which torchvision's `Resize` uses, and cropping that of torchvision's `CenterCrop`, which pads
+//! small pictures with black. A picture is resized only where it is not cropped away.
 
 use std::io::Cursor;
 use std::path::Path;
 
-use copriv_ir::Shape;
+use copriv_ir::{Preprocessing, Shape};
 use image::{ImageError, ImageReader, Limits};
 
 use crate::error::label;
 use crate::{Error, file, npy};
+
+mod fit;
+
+use fit::Bytes;
 
 /// Reads the picture at `path`, PNG, JPEG or npy as its first bytes say, into the pixels of `shape`.
 ///
@@ -22,8 +30,21 @@ use crate::{Error, file, npy};
 /// [`Error::Picture`] when its size is not that of `shape`, both sizes named; [`Error::Malformed`], [`Error::Io`] and
 /// [`Error::TooLarge`] when the file cannot be read.
 pub fn load(path: impl AsRef<Path>, shape: Shape) -> Result<Vec<f32>, Error> {
+    load_with(path, shape, &Preprocessing::default())
+}
+
+/// Like [`load`], of any size where `preprocessing` resizes. It says what becomes of PNG, JPEG and npy `uint8`; npy floats stay as
+/// they are and must have the size of `shape`.
+///
+/// # Errors
+/// Those of [`load`], and [`Error::Picture`] when `preprocessing` does not fit `shape`.
+pub fn load_with(
+    path: impl AsRef<Path>,
+    shape: Shape,
+    preprocessing: &Preprocessing,
+) -> Result<Vec<f32>, Error> {
     let path = path.as_ref();
-    decode_named(&file::read(path)?, shape, &label(path))
+    decode_named(&file::read(path)?, shape, preprocessing, &label(path))
 }
 
 /// Like [`load`], from bytes in memory.
@@ -42,11 +63,45 @@ pub fn load(path: impl AsRef<Path>, shape: Shape) -> Result<Vec<f32>, Error> {
 /// # Errors
 /// Those of [`load`] but for [`Error::Io`] and [`Error::TooLarge`].
 pub fn decode(bytes: &[u8], shape: Shape) -> Result<Vec<f32>, Error> {
-    decode_named(bytes, shape, "the picture")
+    decode_with(bytes, shape, &Preprocessing::default())
 }
 
-fn decode_named(bytes: &[u8], shape: Shape, file: &str) -> Result<Vec<f32>, Error> {
-    if npy::is_npy(bytes) { decode_npy(bytes, shape, file) } else { decode_image(bytes, shape, file) }
+/// Like [`load_with`], from bytes in memory.
+///
+/// ```
+/// use copriv_import::picture;
+/// use copriv_ir::{Preset, Shape};
+///
+/// let shape = Shape::new(1, 28, 28);
+/// let mut npy = b"\x93NUMPY\x01\x00\x46\x00{'descr': '|u1', 'fortran_order': False, 'shape': (2, 2), }".to_vec();
+/// npy.resize(79, b' ');
+/// npy.extend(b"\n\xff\xff\xff\xff");
+/// let pixels = picture::decode_with(&npy, shape, &Preset::Mnist.of(shape))?;
+/// assert_eq!(pixels, [(1.0 - 0.1307) / 0.3081; 28 * 28]);
+/// # Ok::<(), copriv_import::Error>(())
+/// ```
+///
+/// # Errors
+/// Those of [`load_with`] but for [`Error::Io`] and [`Error::TooLarge`].
+pub fn decode_with(bytes: &[u8], shape: Shape, preprocessing: &Preprocessing) -> Result<Vec<f32>, Error> {
+    decode_named(bytes, shape, preprocessing, "the picture")
+}
+
+fn decode_named(
+    bytes: &[u8],
+    shape: Shape,
+    preprocessing: &Preprocessing,
+    file: &str,
+) -> Result<Vec<f32>, Error> {
+    preprocessing.check(shape).map_err(|e| wrong(file, format!("it cannot be preprocessed: {e}")))?;
+    match npy::is_npy(bytes) {
+        true => decode_npy(bytes, shape, preprocessing, file),
+        false => decode_image(bytes, shape, preprocessing, file),
+    }
+}
+
+fn wrong(file: &str, why: String) -> Error {
+    Error::Picture { file: file.to_owned(), why }
 }
 
 /// Reads an npy file of many pictures: shape N,C,H,W, or N,H,W for one channel. One vector per picture.
@@ -83,19 +138,32 @@ pub fn decode_labels(bytes: &[u8]) -> Result<Vec<usize>, Error> {
     decode_labels_named(bytes, "the labels")
 }
 
-fn decode_npy(bytes: &[u8], shape: Shape, file: &str) -> Result<Vec<f32>, Error> {
+fn decode_npy(
+    bytes: &[u8],
+    shape: Shape,
+    preprocessing: &Preprocessing,
+    file: &str,
+) -> Result<Vec<f32>, Error> {
     let array = npy::parse(bytes, file)?;
-    let dims = [shape.channels, shape.height, shape.width];
-    let fits = match array.shape[..] {
-        [h, w] => [1, h, w] == dims,
-        [c, h, w] | [1, c, h, w] => [c, h, w] == dims,
-        _ => false,
+    let dims = match array.shape[..] {
+        [h, w] => Some([1, h, w]),
+        [c, h, w] | [1, c, h, w] => Some([c, h, w]),
+        _ => None,
     };
-    if !fits {
-        let why = format!("an array of shape {:?}, the network takes {}", array.shape, describe(shape));
-        return Err(Error::Picture { file: file.to_owned(), why });
+    let fits = dims == Some([shape.channels, shape.height, shape.width]);
+    match (array.bytes_if_u8(), dims) {
+        (Some(planes), Some(_)) if fits => Ok(fit::planes(planes, shape, preprocessing)),
+        (Some(planes), Some([channels, height, width])) if fit::resizes(preprocessing) => {
+            let bytes = Bytes::of_planes(planes, [channels, height, width], file)?;
+            fit::picture(bytes, shape, preprocessing, file)
+        }
+        _ if fits => npy_pixels(&array, file),
+        (bytes, _) => {
+            let help = bytes.map_or("", |_| fit::HELP);
+            let (got, takes) = (&array.shape, describe(shape));
+            Err(wrong(file, format!("an array of shape {got:?}, the network takes {takes}{help}")))
+        }
     }
-    npy_pixels(&array, file)
 }
 
 fn decode_batch_named(bytes: &[u8], shape: Shape, file: &str) -> Result<Vec<Vec<f32>>, Error> {
@@ -135,12 +203,16 @@ fn decode_labels_named(bytes: &[u8], file: &str) -> Result<Vec<usize>, Error> {
     array.labels().ok_or_else(|| wrong("labels are integers, zero or more".to_owned()))
 }
 
-fn decode_image(bytes: &[u8], shape: Shape, file: &str) -> Result<Vec<f32>, Error> {
+fn decode_image(
+    bytes: &[u8],
+    shape: Shape,
+    preprocessing: &Preprocessing,
+    file: &str,
+) -> Result<Vec<f32>, Error> {
     let malformed = |e: ImageError| {
         let why = format!("{e}; PNG, JPEG and npy pictures are read");
         Error::Malformed { file: file.to_owned(), format: "picture", why }
     };
-    let wrong = |why: String| Error::Picture { file: file.to_owned(), why };
     let reader = || {
         let mut reader = ImageReader::new(Cursor::new(bytes))
             .with_guessed_format()
@@ -153,24 +225,29 @@ fn decode_image(bytes: &[u8], shape: Shape, file: &str) -> Result<Vec<f32>, Erro
         Ok(reader)
     };
 
-    // The size comes first, from the header: what is decoded then is as large as the network's input.
+    // The size comes first, from the header: what is decoded then is as large as the network's input, or within limits.
     let (width, height) = reader()?.into_dimensions().map_err(malformed)?;
-    if (width as usize, height as usize) != (shape.width, shape.height) {
-        return Err(wrong(format!(
-            "a picture of {width}x{height} pixels, the network takes {}x{}; resize it first",
-            shape.width, shape.height
-        )));
+    if (width as usize, height as usize) != (shape.width, shape.height) && !fit::resizes(preprocessing) {
+        return Err(wrong(
+            file,
+            format!(
+                "a picture of {width}x{height} pixels, the network takes {}x{}{}",
+                shape.width,
+                shape.height,
+                fit::HELP
+            ),
+        ));
     }
-    if !matches!(shape.channels, 1 | 3) {
-        return Err(wrong(format!("pictures have 1 or 3 channels, the network takes {}", shape.channels)));
-    }
+    fit::check_size([height as usize, width as usize], file)?;
+    fit::check_channels(shape, file)?;
     let picture = reader()?.decode().map_err(malformed)?;
-    let byte = |b: u8| f32::from(b) / 255.0;
-    if shape.channels == 1 {
-        return Ok(picture.into_luma8().into_raw().into_iter().map(byte).collect());
-    }
-    let interleaved = picture.into_rgb8().into_raw();
-    Ok((0..3).flat_map(|c| interleaved.iter().skip(c).step_by(3).map(|&b| byte(b))).collect())
+    let size = [height as usize, width as usize];
+    // A grey picture is not made three times as large before it is cropped.
+    let bytes = match shape.channels == 3 && picture.color().has_color() {
+        true => Bytes { channels: 3, size, bytes: picture.into_rgb8().into_raw() },
+        false => Bytes { channels: 1, size, bytes: picture.into_luma8().into_raw() },
+    };
+    fit::picture(bytes, shape, preprocessing, file)
 }
 
 fn describe(shape: Shape) -> String {

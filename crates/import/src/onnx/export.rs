@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
-use copriv_ir::{Activation, Graph, Mask, Node, Op, Shape, Window};
+use copriv_ir::{Activation, Graph, Mask, Node, Op, Preprocessing, Shape, Window};
 use prost::Message;
 
+use super::metadata;
 use super::proto::tensor_shape_proto::{Dimension, dimension};
 use super::proto::{
     AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto,
@@ -16,7 +17,7 @@ const OPSET: i64 = 17;
 /// The version of the format that goes with opset 17.
 const IR_VERSION: i64 = 8;
 
-pub(super) fn write(graph: &Graph) -> Vec<u8> {
+pub(super) fn write(graph: &Graph, preprocessing: Option<&Preprocessing>) -> Vec<u8> {
     let mut writer = Writer::default();
     for node in &graph.nodes {
         writer.node(node, graph);
@@ -35,6 +36,7 @@ pub(super) fn write(graph: &Graph) -> Vec<u8> {
         producer_name: Some("copriv".to_owned()),
         graph: Some(graph),
         opset_import: vec![OperatorSetIdProto { domain: None, version: Some(OPSET) }],
+        metadata_props: preprocessing.map(metadata::entry).into_iter().collect(),
     };
     model.encode_to_vec()
 }

@@ -83,7 +83,7 @@ fn model(nodes: Vec<NodeProto>, tensors: Vec<TensorProto>) -> ModelProto {
         output: vec![value("y", &[])],
     };
     let opset_import = vec![OperatorSetIdProto { domain: None, version: Some(17) }];
-    ModelProto { ir_version: Some(8), producer_name: None, graph: Some(graph), opset_import }
+    ModelProto { ir_version: Some(8), graph: Some(graph), opset_import, ..ModelProto::default() }
 }
 
 fn with_input(dims: &[i64]) -> ModelProto {

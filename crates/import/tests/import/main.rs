@@ -7,5 +7,6 @@ mod hostile;
 mod nodes;
 mod onnx;
 mod picture;
+mod preprocessing;
 mod safetensors;
 mod zoo;
