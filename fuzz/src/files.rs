@@ -3,7 +3,8 @@
 use crate::Target;
 use copriv_bits::{BitVec, Block};
 use copriv_import::{onnx, picture, safetensors};
-use copriv_ir::{Architecture, Graph, GraphBuilder, LowerOptions, Op, Shape, Window, lower};
+use copriv_ir::{Architecture, Graph, GraphBuilder, LowerOptions, Op, Preprocessing, Resize};
+use copriv_ir::{Shape, Window, lower};
 use copriv_ot::key_bits::{ReceiverBits, SenderBits};
 use copriv_ot::stored::{ReceiverBatch, SenderBatch};
 use copriv_ring::Width;
@@ -17,10 +18,11 @@ pub const TARGETS: &[Target] = &[
     Target::parser("runner_offer", offer, || {
         let architecture = lower(&tiny(), OPTIONS).expect("the network is valid").architecture;
         let settings = Settings::new(Suite::default(), Reveal::Label);
-        let offer = Offer { settings, architecture, store: None };
-        vec![serde_json::to_vec(&offer).expect("it has a JSON form")]
+        let offer = Offer { settings, architecture, store: None, preprocessing: None };
+        let telling = Offer { preprocessing: Some(shorter()), ..offer.clone() };
+        [offer, telling].iter().map(|offer| serde_json::to_vec(offer).expect("it has a JSON form")).collect()
     }),
-    Target::parser("onnx", model, || vec![onnx::write(&tiny())]),
+    Target::parser("onnx", model, || vec![onnx::write(&tiny()), onnx::write_with(&tiny(), &shorter())]),
     Target::parser("safetensors", weights, || {
         vec![safetensors::write(&tiny()).expect("the network is valid")]
     }),
@@ -61,6 +63,11 @@ pub fn tiny() -> Graph {
     built.expect("the network is valid")
 }
 
+/// How a picture of any size becomes an input of any number of channels.
+fn shorter() -> Preprocessing {
+    Preprocessing { resize: Resize::Shorter(3), mean: vec![0.5], ..Preprocessing::default() }
+}
+
 fn architecture(data: &[u8]) -> bool {
     let Ok(architecture) = serde_json::from_slice::<Architecture>(data) else { return false };
     if architecture.validate().is_err() {
@@ -83,6 +90,11 @@ fn offer(data: &[u8]) -> bool {
 fn model(data: &[u8]) -> bool {
     let Ok(graph) = onnx::read(data, "fuzz") else { return false };
     graph.validate().expect("what is read is valid");
+    if let Ok(Some(preprocessing)) = onnx::preprocessing(data, "fuzz") {
+        preprocessing.validate().expect("what is read is valid");
+        let again = onnx::write_with(&graph, &preprocessing);
+        assert!(onnx::preprocessing(&again, "fuzz").is_ok_and(|same| same == Some(preprocessing)));
+    }
     let again = onnx::read(&onnx::write(&graph), "fuzz").expect("what is written can be read");
     assert_eq!(parameters(&again), parameters(&graph), "weights survive");
     if let Ok(lowered) = lower(&graph, OPTIONS) {
@@ -117,7 +129,8 @@ fn pixels(data: &[u8]) -> bool {
     let mut accepted = picture::decode_labels(data).is_ok();
     for shape in [Shape::new(1, 2, 3), Shape::new(3, 2, 3), Shape::vector(6)] {
         let one = picture::decode(data, shape).map(|pixels| vec![pixels]);
-        for pictures in [one, picture::decode_batch(data, shape)].into_iter().flatten() {
+        let resized = picture::decode_with(data, shape, &shorter()).map(|pixels| vec![pixels]);
+        for pictures in [one, resized, picture::decode_batch(data, shape)].into_iter().flatten() {
             assert!(pictures.iter().all(|pixels| pixels.len() == shape.len()));
             accepted = true;
         }

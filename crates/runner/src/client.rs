@@ -67,6 +67,7 @@ impl Client {
         offer.agree(&mut channel, &program)?;
         let recorder = Recorder::started(start, channel.role(), before, &program);
         let mut party = Party::new(channel, prg, program, None);
+        party.preprocessing.clone_from(&offer.preprocessing);
         party.store = offer.store.as_deref().map(str::parse).transpose()?;
         Ok(Self { party, offer, recorder: Some(recorder) })
     }

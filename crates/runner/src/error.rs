@@ -1,4 +1,5 @@
 use copriv_ir::Shape;
+use copriv_ring::Width;
 
 /// Why a private inference did not happen.
 #[derive(Debug, thiserror::Error)]
@@ -9,6 +10,22 @@ pub enum Error {
     /// The server's architecture, or ours, is not a valid network.
     #[error("the network's architecture: {0}")]
     Architecture(#[from] copriv_ir::Error),
+    /// What is said of the preparation of pictures makes no sense.
+    #[error("how pictures are prepared: {0}")]
+    Preprocessing(#[from] copriv_ir::PreprocessingError),
+    /// Some pixel would not fit the ring.
+    #[error(
+        "how pictures are prepared: a pixel can become {pixel}, which does not fit {width} bits with {frac_bits} of them \
+         fraction; check mean and standard deviation"
+    )]
+    Pixel {
+        /// What it would become.
+        pixel: f32,
+        /// l.
+        width: Width,
+        /// f.
+        frac_bits: u32,
+    },
     /// The server's offer cannot be read.
     #[error("the server's offer cannot be understood ({0}): is it the same version of copriv?")]
     Offer(String),

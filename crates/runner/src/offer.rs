@@ -1,7 +1,8 @@
 use crate::program::Program;
 use crate::{Error, Settings, Suite};
 use copriv_channel::{Channel, Cost};
-use copriv_ir::Architecture;
+use copriv_ir::{Architecture, Preprocessing};
+use copriv_ring::FixedPoint;
 use copriv_session::VERSION;
 use copriv_store::EntryId;
 use copriv_wire::{Role, messages};
@@ -58,7 +59,7 @@ impl FromStr for Reveal {
 }
 
 /// Everything public about a service: what the server tells the client before anything else.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Offer {
     /// The protocols, and what the client will learn.
@@ -67,6 +68,10 @@ pub struct Offer {
     pub architecture: Architecture,
     /// The store in which the server keeps entries, by its identity; none where it keeps none.
     pub store: Option<String>,
+    /// How a picture becomes the network's input; none where the server says nothing. Left out of what is sent where there
+    /// is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preprocessing: Option<Preprocessing>,
 }
 
 impl Offer {
@@ -84,6 +89,9 @@ impl Offer {
         if let Some(store) = &offer.store {
             // Not quoted: it is the peer's, and as long as the peer likes.
             store.parse::<EntryId>().map_err(|_| Error::Offer("its store has no identity".into()))?;
+        }
+        if let Some(preprocessing) = &offer.preprocessing {
+            check_pictures(preprocessing, &offer.architecture)?;
         }
         Ok(offer)
     }
@@ -132,10 +140,11 @@ impl Offer {
     }
 
     /// What entries of a store must be made for: this version of the wire protocol, this offer, this choice of protocols
-    /// and, at the server, these weights.
+    /// and, at the server, these weights. How pictures are prepared is no matter: entries are made before there is one.
     pub(crate) fn label(&self, program: &Program, role: Role, weights: &[u8]) -> Result<Vec<u8>, Error> {
         let label = Sha256::new().chain_update(b"copriv entry").chain_update([role.index() as u8]);
-        Ok(label.chain_update(self.digest(program)?).chain_update(weights).finalize().to_vec())
+        let digest = Self { preprocessing: None, ..self.clone() }.digest(program)?;
+        Ok(label.chain_update(digest).chain_update(weights).finalize().to_vec())
     }
 
     /// The cost of telling the offer.
@@ -144,6 +153,24 @@ impl Offer {
         let told = Cost::message(Role::P0, 8, 8) + Cost::message(Role::P0, length, 8);
         Ok(told + copriv_session::agree_cost())
     }
+}
+
+/// Accepts a preprocessing that fits the network, and whose every pixel fits the ring: a client that found out with its
+/// picture, and left, would tell something about it.
+pub(crate) fn check_pictures(
+    preprocessing: &Preprocessing,
+    architecture: &Architecture,
+) -> Result<(), Error> {
+    preprocessing.check(architecture.input_shape())?;
+    let Architecture { width, frac_bits, .. } = *architecture;
+    let fixed = FixedPoint { width, frac_bits };
+    let channels = preprocessing.mean.len().max(preprocessing.std.len());
+    for (channel, n) in (0..channels).flat_map(|channel| [(channel, 0), (channel, 255)]) {
+        // The largest and the least: between them a pixel only grows with its byte.
+        let pixel = preprocessing.value(n, channel);
+        fixed.encode(pixel.into()).map_err(|_| Error::Pixel { pixel, width, frac_bits })?;
+    }
+    Ok(())
 }
 
 /// What a client asks for.

@@ -7,6 +7,7 @@ use crate::report::{Phase, Recorder};
 use crate::{Error, Output, Plan, Progress, Report};
 use copriv_bits::{BitVec, Block};
 use copriv_channel::{Channel, Traffic};
+use copriv_ir::Preprocessing;
 use copriv_linear::{Prepared, prepare};
 use copriv_ot::key_bits::{BitsReceiver, BitsSender, ReceiverBits, SenderBits};
 use copriv_ot::one_of_n::{OneOfNReceiver, OneOfNSender};
@@ -33,6 +34,8 @@ pub(crate) struct Party {
     silent: Option<Silent>,
     /// The server's store, as the client has been told.
     pub(crate) store: Option<EntryId>,
+    /// How pictures are prepared, as the client has been told.
+    pub(crate) preprocessing: Option<Preprocessing>,
     /// Whether OTs are set up.
     ready: bool,
     /// Whether this is the first thing done in this session.
@@ -67,6 +70,7 @@ impl Party {
             live: None,
             silent: None,
             store: None,
+            preprocessing: None,
             ready: false,
             fresh: true,
             refusals: 0,
@@ -95,7 +99,8 @@ impl Party {
     pub(crate) fn plan(&self, job: Job) -> Result<Plan, Error> {
         let Self { store, fresh, ready, refusals, .. } = *self;
         let ots = self.silent.as_ref().map(|silent| silent.state(self.role));
-        Plan::of(&self.program, Situation { store, fresh, ready, ots, refusals, job })
+        let preprocessing = self.preprocessing.clone();
+        Plan::of(&self.program, Situation { store, preprocessing, fresh, ready, ots, refusals, job })
     }
 
     /// Ends the session if `result` is a failure that leaves the parties in the middle of something.

@@ -1,10 +1,10 @@
 use crate::drawing::OtState;
-use crate::offer::{Answered, Asked, kept_cost};
+use crate::offer::{Answered, Asked, check_pictures, kept_cost};
 use crate::planner::Memo;
 use crate::program::{Program, Step};
 use crate::{Error, LayerReport, Offer, Ot, Report, Settings, Suite, Truncation};
 use copriv_channel::{Cost, Traffic};
-use copriv_ir::Architecture;
+use copriv_ir::{Architecture, Preprocessing};
 use copriv_store::EntryId;
 use copriv_wire::Role;
 use serde::Serialize;
@@ -129,6 +129,8 @@ pub struct Plan {
 pub(crate) struct Situation {
     /// The server's store.
     pub store: Option<EntryId>,
+    /// How pictures are prepared, as the server tells.
+    pub preprocessing: Option<Preprocessing>,
     /// Whether the parties have not greeted each other yet.
     pub fresh: bool,
     /// Whether OTs are set up.
@@ -139,6 +141,19 @@ pub(crate) struct Situation {
     pub refusals: usize,
     /// What is done.
     pub job: Job,
+}
+
+impl Situation {
+    /// The first inference of a session, with a server of which no more is known.
+    const FIRST: Self = Self {
+        store: None,
+        preprocessing: None,
+        fresh: true,
+        ready: false,
+        ots: None,
+        refusals: 0,
+        job: Job::Inference,
+    };
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -161,6 +176,22 @@ impl Plan {
         Self::with(architecture, settings, &mut Memo::default())
     }
 
+    /// The same where the server tells how pictures are prepared.
+    ///
+    /// # Errors
+    /// Those of [`new`](Self::new), and when the preparation does not fit the network.
+    pub fn telling(
+        architecture: &Architecture,
+        settings: &Settings,
+        preprocessing: Preprocessing,
+    ) -> Result<Self, Error> {
+        architecture.validate()?;
+        settings.validate(architecture.width)?;
+        check_pictures(&preprocessing, architecture)?;
+        let program = Program::with(architecture, settings, &mut Memo::default());
+        Self::of(&program, Situation { preprocessing: Some(preprocessing), ..Situation::FIRST })
+    }
+
     pub(crate) fn with(
         architecture: &Architecture,
         settings: &Settings,
@@ -169,20 +200,18 @@ impl Plan {
         architecture.validate()?;
         settings.validate(architecture.width)?;
         let program = Program::with(architecture, settings, memo);
-        Self::of(
-            &program,
-            Situation { store: None, fresh: true, ready: false, ots: None, refusals: 0, job: Job::Inference },
-        )
+        Self::of(&program, Situation::FIRST)
     }
 
     pub(crate) fn of(program: &Program, situation: Situation) -> Result<Self, Error> {
         let Program { architecture, settings, .. } = program;
         let Architecture { name, width, frac_bits, .. } = architecture;
-        let Situation { store, fresh, ready, ots, refusals, job } = situation;
+        let Situation { store, preprocessing, fresh, ready, ots, refusals, job } = situation;
         let mut setup = Cost::ZERO;
         if fresh {
             let store = store.map(|id| id.to_string());
-            let offer = Offer { settings: *settings, architecture: architecture.clone(), store };
+            let architecture = architecture.clone();
+            let offer = Offer { settings: *settings, architecture, store, preprocessing };
             setup = copriv_session::hello_cost() + offer.cost()?;
         }
         setup = setup + (Asked::cost() + Answered::cost()).repeat(refusals) + Asked::cost();

@@ -1,11 +1,11 @@
-use crate::offer::{Answered, Asked, hear_kept};
+use crate::offer::{Answered, Asked, check_pictures, hear_kept};
 use crate::party::{Material, Party};
 use crate::plan::Job;
 use crate::program::{LayerSecrets, Program};
 use crate::report::Recorder;
 use crate::{Error, Offer, Progress, Report, Settings, entropy, planner};
 use copriv_channel::Channel;
-use copriv_ir::{Lowered, Weights};
+use copriv_ir::{Lowered, Preprocessing, Weights};
 use copriv_prg::Prg;
 use copriv_session::hello;
 use copriv_share::Arithmetic;
@@ -71,7 +71,7 @@ impl Model {
         let secrets = weights.layers.iter().map(|w| w.as_ref().map(|w| LayerSecrets::new(width, w)));
         let secrets = Arc::new(secrets.collect());
         let program = Arc::new(Program::new(&architecture, settings));
-        let offer = Offer { settings: *settings, architecture, store: None };
+        let offer = Offer { settings: *settings, architecture, store: None, preprocessing: None };
         let digest = digest(&weights);
         let label = offer.label(&program, Role::P0, &digest)?;
         Ok(Self { offer, program, secrets, digest, label, stock: None, making: Arc::default() })
@@ -85,6 +85,16 @@ impl Model {
         let offer = Offer { store: Some(stock.identity.to_string()), ..self.offer };
         let label = offer.label(&self.program, Role::P0, &self.digest)?;
         Ok(Self { offer, label, stock: Some(stock), making: Arc::default(), ..self })
+    }
+
+    /// The same, telling clients how a picture becomes the network's input.
+    ///
+    /// # Errors
+    /// When that does not fit the network.
+    pub fn with_preprocessing(self, preprocessing: Preprocessing) -> Result<Self, Error> {
+        check_pictures(&preprocessing, &self.offer.architecture)?;
+        let offer = Offer { preprocessing: Some(preprocessing), ..self.offer };
+        Ok(Self { offer, ..self })
     }
 
     /// What a client is told.

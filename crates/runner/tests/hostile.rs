@@ -1,6 +1,6 @@
 //! What a hostile server may say of its network.
 
-use copriv_ir::{Architecture, ConvGeometry, Layer, LayerOp, Shape, Window};
+use copriv_ir::{Architecture, ConvGeometry, Layer, LayerOp, Preprocessing, Preset, Shape, Window};
 use copriv_ring::Width;
 use copriv_runner::{Error, Offer, Plan, Reveal, Settings, Suite};
 
@@ -31,7 +31,7 @@ fn an_architecture_that_would_exhaust_the_memory_is_refused() {
         let architecture = greedy(pool);
         let settings = Settings::new(Suite::Cryptflow2, Reveal::Label);
         assert!(Plan::new(&architecture, &settings).is_err());
-        let offer = Offer { settings, architecture, store: None };
+        let offer = Offer { settings, architecture, store: None, preprocessing: None };
         let bytes = serde_json::to_vec(&offer).unwrap();
         assert!(bytes.len() < 2000);
         assert!(matches!(Offer::from_bytes(&bytes), Err(Error::Architecture(_))));
@@ -137,7 +137,8 @@ fn a_mask_that_does_not_fit_is_refused() {
             vec![layer("input", LayerOp::Input, None, shape, 12), layer("layer", op, Some(0), shape, scale)];
         let architecture = Architecture { name: "tiny".into(), width: Width::of(41), frac_bits: 12, layers };
         let settings = Settings::new(Suite::Best, Reveal::Logits);
-        let mut offer = serde_json::to_value(Offer { settings, architecture, store: None }).unwrap();
+        let mut offer =
+            serde_json::to_value(Offer { settings, architecture, store: None, preprocessing: None }).unwrap();
         offer["architecture"]["layers"][1]["keep"] = serde_json::json!({"elements": elements, "kept": kept});
         Offer::from_bytes(&serde_json::to_vec(&offer).unwrap())
     };
@@ -170,7 +171,8 @@ fn a_long_identity_of_a_store_is_refused_in_few_words() {
     };
     let offer = |store: String| {
         let settings = Settings::new(Suite::Best, Reveal::Logits);
-        let offer = Offer { settings, architecture: architecture.clone(), store: Some(store) };
+        let offer =
+            Offer { settings, architecture: architecture.clone(), store: Some(store), preprocessing: None };
         Offer::from_bytes(&serde_json::to_vec(&offer).unwrap())
     };
     assert!(offer("0".repeat(32)).is_ok());
@@ -178,6 +180,64 @@ fn a_long_identity_of_a_store_is_refused_in_few_words() {
         let error = offer(wrong).unwrap_err().to_string();
         assert!(error.len() < 200 && !error.chars().any(char::is_control), "{error}");
     }
+}
+
+#[test]
+fn what_is_told_of_pictures_is_checked() {
+    let input = Shape::new(3, 8, 8);
+    let architecture = Architecture {
+        name: "tiny".into(),
+        width: Width::of(41),
+        frac_bits: 12,
+        layers: vec![layer("input", LayerOp::Input, None, input, 12)],
+    };
+    let settings = Settings::new(Suite::Best, Reveal::Logits);
+    let offer = Offer { settings, architecture, store: None, preprocessing: None };
+    let json = serde_json::to_value(&offer).unwrap();
+    assert!(json.get("preprocessing").is_none(), "left out where there is none");
+    let with = |preprocessing: serde_json::Value| {
+        let mut offer = json.clone();
+        offer["preprocessing"] = preprocessing;
+        Offer::from_bytes(&serde_json::to_vec(&offer).unwrap())
+    };
+    for preset in Preset::ALL.into_iter().filter(|preset| *preset != Preset::Mnist) {
+        let preprocessing = preset.of(input);
+        let got = with(serde_json::to_value(&preprocessing).unwrap()).unwrap();
+        assert_eq!(got.preprocessing, Some(preprocessing));
+    }
+    assert!(with(serde_json::json!({"mean": [0.1]})).is_ok());
+    for wrong in [
+        serde_json::json!({"resize": {"shorter": 0}}),
+        serde_json::json!({"resize": {"exact": [1, u32::MAX]}}),
+        serde_json::json!({"mean": [1e30]}),
+        serde_json::json!({"mean": []}),
+        serde_json::json!({"mean": vec![0.5; 100_000]}),
+        serde_json::json!({"std": [0.0]}),
+        serde_json::json!({"std": [1.0, 1.0]}),
+        serde_json::json!({"range": "\u{1b}[2J"}),
+        serde_json::json!({"crop": 3}),
+        serde_json::json!("imagenet"),
+    ] {
+        let error = with(wrong.clone()).unwrap_err();
+        assert!(matches!(error, Error::Preprocessing(_) | Error::Offer(_)), "{error}");
+        let text = error.to_string();
+        assert!(text.len() < 400 && !text.chars().any(char::is_control), "{text:?}");
+    }
+    // Pixels for which the ring has no place: whoever learnt that from a picture would show it by leaving.
+    let narrow = |std: f32, width: u32| {
+        let mut offer = offer.clone();
+        offer.architecture.width = Width::of(width);
+        offer.preprocessing = Some(Preprocessing { std: vec![std], ..Preprocessing::default() });
+        Offer::from_bytes(&serde_json::to_vec(&offer).unwrap())
+    };
+    assert!(narrow(1.0, 24).is_ok() && narrow(1.0 / 4096.0, 41).is_ok());
+    assert!(matches!(narrow(1.0 / 4096.0, 24), Err(Error::Pixel { .. })));
+    // Three numbers for a network of one channel.
+    let mut grey = offer.clone();
+    grey.architecture.layers[0].shape = Shape::new(1, 8, 8);
+    grey.preprocessing = Some(Preset::Imagenet.of(input));
+    let error = Offer::from_bytes(&serde_json::to_vec(&grey).unwrap()).unwrap_err();
+    assert!(matches!(error, Error::Preprocessing(_)), "{error}");
 }
 
 #[test]

@@ -11,7 +11,7 @@ messages! {
 }
 
 /// The version of the wire protocol; both parties must have the same.
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
 
 const MARK: [u8; 6] = *b"CoPriv";
 const HELLO: usize = 9;
