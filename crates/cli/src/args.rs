@@ -1,7 +1,9 @@
 //! The command line: groups of options that commands share, and the program itself.
 
 use crate::command::{bench, demo, infer, plan, preprocess, run, serve, train, zoo};
+use crate::error::Error;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use copriv_ir::{ChannelOrder, PixelRange, Preprocessing, Preset, Resize, Shape};
 use copriv_runner::{Ot, Reveal, Settings, Suite, Truncation};
 use serde::Serialize;
 use std::fmt;
@@ -25,6 +27,9 @@ use std::time::Duration;
         Two machines:\n  \
         copriv serve zoo:digits --listen 0.0.0.0:7878            on one\n  \
         copriv infer --server HOST:7878 --input digit.png        on the other\n\n\
+        Photos in, names out:\n  \
+        copriv serve resnet50.onnx --listen 0.0.0.0:7878 --preprocess imagenet\n  \
+        copriv infer --server HOST:7878 --input photo.jpg --labels imagenet.txt\n\n\
         With the work done ahead:\n  \
         copriv serve zoo:digits --listen 0.0.0.0:7878 --store server.store\n  \
         copriv preprocess --server HOST:7878 --store client.store --count 10\n  \
@@ -117,6 +122,63 @@ pub struct FixedArgs {
     pub frac: u32,
 }
 
+/// How a picture becomes the network's input.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Pictures")]
+pub struct PictureArgs {
+    /// Prepare pictures as for one of: imagenet (shorter side to 8/7 of the input, 256 for 224, centre crop, mean and standard
+    /// deviation of ImageNet), cifar10, cifar100, mnist (resized to the input, mean and standard deviation of the data set), none
+    /// (bytes n become n/255). It takes the place of what the model file or the server says; the options below change parts of
+    /// either.
+    #[arg(long, value_name = "PRESET")]
+    pub preprocess: Option<Preset>,
+    /// Resize pictures: N (the shorter side to N pixels), ROWSxCOLUMNS, input (to the network's input) or none. Then the centre is
+    /// cropped to the network's input, with black around it where the picture is smaller.
+    #[arg(long, value_name = "SIZE")]
+    pub resize: Option<Resize>,
+    /// Subtract this, from each channel of the network's input in its order.
+    #[arg(long, value_name = "A,B,C", value_parser = numbers)]
+    pub mean: Option<Numbers>,
+    /// And divide by this.
+    #[arg(long, value_name = "A,B,C", value_parser = numbers)]
+    pub std: Option<Numbers>,
+    /// The order of the network's channels: rgb or bgr.
+    #[arg(long, value_name = "ORDER")]
+    pub channels: Option<ChannelOrder>,
+    /// What a byte n of a picture stands for, before mean and standard deviation: unit (n/255) or byte (n).
+    #[arg(long, value_name = "RANGE")]
+    pub range: Option<PixelRange>,
+}
+
+impl PictureArgs {
+    /// How pictures are prepared for a network that takes `input`, where the model file or the server says `told`.
+    pub fn settle(&self, told: Option<Preprocessing>, input: Shape) -> Result<Preprocessing, Error> {
+        let Self { preprocess, resize, mean, std, channels, range } = self;
+        let told = match preprocess {
+            Some(preset) => preset.of(input),
+            None => told.unwrap_or_default(),
+        };
+        let settled = Preprocessing {
+            resize: resize.unwrap_or(told.resize),
+            range: range.unwrap_or(told.range),
+            mean: mean.as_ref().map_or(told.mean, |numbers| numbers.0.clone()),
+            std: std.as_ref().map_or(told.std, |numbers| numbers.0.clone()),
+            channels: channels.unwrap_or(told.channels),
+        };
+        settled.check(input)?;
+        Ok(settled)
+    }
+}
+
+/// Numbers between commas.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Numbers(Vec<f32>);
+
+fn numbers(text: &str) -> Result<Numbers, String> {
+    let number = |text: &str| text.trim().parse().map_err(|_| format!("{text:?} is no number"));
+    text.split(',').map(number).collect::<Result<_, _>>().map(Numbers)
+}
+
 /// The connection between the parties.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct LinkArgs {
@@ -203,6 +265,32 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Program::command().debug_assert();
+    }
+
+    #[test]
+    fn options_change_parts_of_what_is_told() {
+        let input = Shape::new(3, 32, 32);
+        let cifar = Preset::Cifar10.of(input);
+        let settle = |args: &PictureArgs| args.settle(Some(cifar.clone()), input);
+        assert_eq!(settle(&PictureArgs::default()).unwrap(), cifar);
+        let std = Some(numbers("0.25, 0.5,1").unwrap());
+        let changed = settle(&PictureArgs { std, resize: Some(Resize::None), ..PictureArgs::default() });
+        let expected = Preprocessing { resize: Resize::None, std: vec![0.25, 0.5, 1.0], ..cifar.clone() };
+        assert_eq!(changed.unwrap(), expected);
+        // A preset takes the place of all of it.
+        let mut args = PictureArgs { preprocess: Some(Preset::None), ..PictureArgs::default() };
+        assert_eq!(settle(&args).unwrap(), Preprocessing::default());
+        args.channels = Some(ChannelOrder::Bgr);
+        assert_eq!(settle(&args).unwrap().channels, ChannelOrder::Bgr);
+        // Numbers of three channels do not fit one.
+        assert!(PictureArgs::default().settle(Some(cifar.clone()), Shape::new(1, 32, 32)).is_err());
+        for wrong in ["", "a", "1,,2", "1;2"] {
+            assert!(numbers(wrong).is_err(), "{wrong}");
+        }
+        for wrong in ["nan", "inf", "0", "1,2", "1,2,-3"] {
+            let std = Some(numbers(wrong).unwrap());
+            assert!(settle(&PictureArgs { std, ..PictureArgs::default() }).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -13,6 +13,9 @@ pub enum Error {
     /// The evaluation in the clear.
     #[error(transparent)]
     Plain(#[from] copriv_plain::Error),
+    /// How pictures are prepared, as the command line says.
+    #[error("how pictures are prepared: {0}")]
+    Preprocessing(#[from] copriv_ir::PreprocessingError),
     /// Planning or running.
     #[error(transparent)]
     Runner(#[from] copriv_runner::Error),

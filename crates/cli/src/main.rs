@@ -5,6 +5,7 @@ mod command;
 mod compare;
 mod error;
 mod format;
+mod labels;
 mod machine;
 mod model;
 mod output;

@@ -1,9 +1,9 @@
 //! From a name or a file to a network in fixed point, from pixels to the ring, and from the ring to answers.
 
-use crate::args::{FixedArgs, ModelArgs};
+use crate::args::{FixedArgs, ModelArgs, PictureArgs};
 use crate::error::Error;
 use crate::progress::Bar;
-use copriv_ir::{Architecture, Graph, LowerOptions, Lowered, lower};
+use copriv_ir::{Architecture, Graph, LowerOptions, Lowered, Preprocessing, lower};
 use copriv_ring::{FixedPoint, RingVec, Width};
 use std::path::Path;
 
@@ -14,6 +14,19 @@ pub fn load(args: &ModelArgs, fixed: FixedArgs) -> Result<(Graph, Lowered), Erro
     let width = Width::new(fixed.bits)?;
     let lowered = lower(&graph, LowerOptions { width, frac_bits: fixed.frac })?;
     Ok((graph, lowered))
+}
+
+/// How pictures are prepared for the network: as its file says, and the command line.
+pub fn preprocessing(
+    args: &ModelArgs,
+    pictures: &PictureArgs,
+    architecture: &Architecture,
+) -> Result<Preprocessing, Error> {
+    let told = match pictures.preprocess {
+        Some(_) => None,
+        None => copriv_import::preprocessing(&args.model)?,
+    };
+    pictures.settle(told, architecture.input_shape())
 }
 
 /// Refuses a file that is not there, before anything else is done.

@@ -1,11 +1,11 @@
 use super::show;
-use crate::args::{ModelArgs, ProtocolArgs};
+use crate::args::{ModelArgs, PictureArgs, ProtocolArgs};
 use crate::compare::{Comparison, Link};
 use crate::error::Error;
 use crate::verdict::inexact;
 use crate::{model, output, plot, units};
 use clap::Args;
-use copriv_ir::Lowered;
+use copriv_ir::{Lowered, Preprocessing};
 use copriv_runner::{Settings, Suite, planner};
 use std::path::PathBuf;
 
@@ -55,8 +55,10 @@ pub struct Plan {
 impl Plan {
     pub fn run(self) -> Result<(), Error> {
         let (_, lowered) = model::load(&self.model, self.protocol.fixed)?;
+        let pictures = model::preprocessing(&self.model, &PictureArgs::default(), &lowered.architecture)?;
+        let service = (lowered, pictures);
         let drawn = match self.compare || self.plot.is_some() {
-            true => Some(self.comparison(&lowered)?),
+            true => Some(self.comparison(&service)?),
             false => None,
         };
         if let (Some(comparison), Some(path)) = (&drawn, &self.plot) {
@@ -65,7 +67,7 @@ impl Plan {
         match drawn.filter(|_| self.compare) {
             Some(comparison) if self.json => output::json(&comparison)?,
             Some(comparison) => show_comparison(&comparison)?,
-            None => self.show_plan(&self.of(&lowered, self.protocol.suite)?)?,
+            None => self.show_plan(&self.of(&service, self.protocol.suite)?)?,
         }
         match &self.plot {
             Some(path) if !self.json => output::line(format_args!("\nfigure in {}", path.display())),
@@ -73,8 +75,12 @@ impl Plan {
         }
     }
 
-    /// The plan under one suite.
-    fn of(&self, lowered: &Lowered, suite: Suite) -> Result<copriv_runner::Plan, Error> {
+    /// The plan under one suite, of a server that tells how pictures are prepared where the model's file does.
+    fn of(
+        &self,
+        (lowered, pictures): &(Lowered, Preprocessing),
+        suite: Suite,
+    ) -> Result<copriv_runner::Plan, Error> {
         let asked = self.protocol.settings();
         // In a comparison the others are as exact as they are.
         let settings = match suite == asked.suite {
@@ -82,14 +88,17 @@ impl Plan {
             false => Settings { ot: asked.ot, ..Settings::new(suite, asked.reveal) },
         };
         let architecture = planner::prepare_architecture(&lowered.architecture, &settings)?;
-        let mut plan = copriv_runner::Plan::new(&architecture, &settings)?;
+        let mut plan = match pictures == &Preprocessing::default() {
+            true => copriv_runner::Plan::new(&architecture, &settings)?,
+            false => copriv_runner::Plan::telling(&architecture, &settings, pictures.clone())?,
+        };
         plan.model.clone_from(&self.model.model);
         Ok(plan)
     }
 
-    fn comparison(&self, lowered: &Lowered) -> Result<Comparison, Error> {
+    fn comparison(&self, service: &(Lowered, Preprocessing)) -> Result<Comparison, Error> {
         let plans: Vec<_> =
-            Suite::ALL.into_iter().map(|suite| self.of(lowered, suite)).collect::<Result<_, _>>()?;
+            Suite::ALL.into_iter().map(|suite| self.of(service, suite)).collect::<Result<_, _>>()?;
         let links = match (self.bandwidth, self.rtt) {
             (Some(bits_per_second), Some(round_trip_seconds)) => {
                 vec![Link { name: "given", bits_per_second, round_trip_seconds }]

@@ -1,15 +1,18 @@
 use super::show;
-use crate::args::{LinkArgs, ModelArgs, Network, ProtocolArgs};
+use crate::args::{LinkArgs, ModelArgs, Network, PictureArgs, ProtocolArgs};
 use crate::error::Error;
 use crate::format::bytes;
+use crate::labels::{Labels, Named};
 use crate::party::{Pair, PeakMemory};
 use crate::progress::Bar;
 use crate::verdict::{Verdict, inexact};
 use crate::{model, output};
 use clap::Args;
 use copriv_import::picture;
-use copriv_runner::{Offer, PhaseCost, Plan, Report, Reveal, Settings, Source, planner};
+use copriv_ir::Preprocessing;
+use copriv_runner::{Offer, Output, PhaseCost, Plan, Report, Reveal, Settings, Source, planner};
 use serde::Serialize;
+use std::path::PathBuf;
 
 /// Run both parties on this machine, for any network, and compare with the result in the clear.
 ///
@@ -26,7 +29,10 @@ use serde::Serialize;
     copriv run zoo:digits --input digit.png\n  \
     copriv run zoo:resnet20-cifar10 --input random --seed 3 --network wan\n  \
     copriv run zoo:resnet20-cifar10 --input random --suite cryptflow2\n  \
-    copriv run network.onnx --input picture.npy --json")]
+    copriv run resnet50.onnx --input photo.jpg --preprocess imagenet --labels imagenet.txt\n  \
+    copriv run network.onnx --input picture.npy --json\n\n\
+    Input: PNG, JPEG or .npy of shape C,H,W. Bytes become n/255 unless the model file (its metadata has the key \
+    copriv.preprocessing) or the options say otherwise; floats of an .npy are taken as they are.")]
 pub struct Run {
     #[command(flatten)]
     model: ModelArgs,
@@ -36,6 +42,9 @@ pub struct Run {
     /// The seed of a random input.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Call the classes by the names in this file: one a line, or JSON, a list or names by index.
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
     #[command(flatten)]
     protocol: ProtocolArgs,
     #[command(flatten)]
@@ -43,6 +52,9 @@ pub struct Run {
     /// Print the plan and what was counted as JSON.
     #[arg(long)]
     json: bool,
+    // Last: what follows would come under its heading.
+    #[command(flatten)]
+    pictures: PictureArgs,
 }
 
 /// The plan's keys, and what was counted.
@@ -54,6 +66,10 @@ struct Json<'a> {
     reveal: Reveal,
     network: Network,
     label: Option<usize>,
+    name: Option<&'a str>,
+    top: Option<Vec<Named<'a>>>,
+    /// Null where the input is random.
+    preprocessing: Option<Preprocessing>,
     #[serde(flatten)]
     verdict: Verdict,
     as_planned: bool,
@@ -94,13 +110,20 @@ impl Run {
         if self.input != "random" {
             model::check_file(self.input.as_ref())?;
         }
+        let labels = self.labels.as_deref().map(Labels::load).transpose()?;
         let mut pair = Pair::start(&self.model, self.protocol, self.link.local())?;
-        let Offer { architecture, settings, .. } = pair.client.offer().clone();
+        let Offer { architecture, settings, preprocessing, .. } = pair.client.offer().clone();
+        if let Some(labels) = &labels {
+            labels.check(architecture.output_shape().len())?;
+        }
         let Settings { suite, reveal, .. } = settings;
         let shape = architecture.input_shape();
-        let pixels = match self.input.as_str() {
-            "random" => model::random(self.seed, shape.len()),
-            file => picture::load(file, shape)?,
+        let (pixels, pictures) = match self.input.as_str() {
+            "random" => (model::random(self.seed, shape.len()), None),
+            file => {
+                let pictures = self.pictures.settle(preprocessing, shape)?;
+                (picture::load_with(file, shape, &pictures)?, Some(pictures))
+            }
         };
         let input = model::encode(&architecture, &pixels)?;
         let mut done = pair.client.infer(&input, Source::OnTheFly, "private inference")?;
@@ -114,13 +137,23 @@ impl Run {
         let clear = copriv_plain::evaluate_output(&lowered, &input)?;
         drop(bar);
         let verdict = Verdict::new(&settings, &lowered, &done.output, &clear)?;
+        let label = done.output.label();
+        let name = label.and_then(|label| labels.as_ref()?.name(label));
+        let logits = match &done.output {
+            Output::Logits(logits) => Some(model::decode(&architecture, logits)),
+            Output::Label(_) => None,
+        };
+        let top = labels.as_ref().zip(logits.as_ref()).map(|(labels, logits)| labels.top(logits));
         if self.json {
             output::json(&Json {
                 plan: &done.plan,
                 measured: &done.report,
                 reveal,
                 network: self.link.network,
-                label: done.output.label(),
+                label,
+                name,
+                top,
+                preprocessing: pictures,
                 verdict,
                 as_planned: done.differences.is_empty(),
                 seconds: done.report.seconds,
@@ -136,9 +169,17 @@ impl Run {
             if let Some(inexact) = inexact(&settings) {
                 output::line(format_args!("inexact: {inexact}\n"))?;
             }
+            if let Some(pictures) = pictures.filter(|pictures| *pictures != Preprocessing::default()) {
+                output::line(format_args!("pictures: {pictures}\n"))?;
+            }
             output::line(show::inference(&done))?;
-            let label = done.output.label().map_or("none".into(), |label| label.to_string());
-            output::line(format_args!("\nlabel {label}, {}", verdict.describe()))?;
+            let label = label.map_or("label none".into(), |label| show::label(label, name));
+            // A name may have commas in it.
+            let stop = if name.is_some() { ';' } else { ',' };
+            output::line(format_args!("\n{label}{stop} {}", verdict.describe()))?;
+            if let Some(top) = &top {
+                output::line(show::top(top))?;
+            }
             output::line(show::summary(&done.report))?;
             if let (Some(server), Some(client)) = (memory.server, memory.client) {
                 let (server, client) = (bytes(server), bytes(client));

@@ -1,11 +1,12 @@
 use super::show;
-use crate::args::{Link, LinkArgs, ModelArgs, ProtocolArgs};
+use crate::args::{Link, LinkArgs, ModelArgs, PictureArgs, ProtocolArgs};
 use crate::error::Error;
 use crate::format::plural;
 use crate::party;
 use crate::verdict::inexact;
 use crate::{machine, model, output, progress};
 use clap::Args;
+use copriv_ir::Preprocessing;
 use copriv_runner::{Model, Report, Served, Server, Settings, Stock, Store, entropy};
 use copriv_wire::Role;
 use serde_json::json;
@@ -25,6 +26,9 @@ const CLIENTS: usize = 4;
 /// what --reveal says. The server learns nothing of the inputs and outputs. Who may connect is not this program's
 /// business: put it behind a tunnel or a firewall.
 ///
+/// Clients are also told how a picture becomes the network's input: what the model file says (its metadata has the key
+/// copriv.preprocessing) or what the options below say. copriv infer then takes pictures of any size.
+///
 /// Up to four clients are served at the same time, others wait for their turn. A client that errs, leaves or falls
 /// silent ends its own session only. Ctrl-C ends the server.
 ///
@@ -35,6 +39,7 @@ const CLIENTS: usize = 4;
 #[command(after_long_help = "Examples:\n  \
     copriv serve zoo:digits --listen 127.0.0.1:7878\n  \
     copriv serve network.onnx --listen 0.0.0.0:7878 --reveal label\n  \
+    copriv serve resnet50.onnx --listen 0.0.0.0:7878 --preprocess imagenet\n  \
     copriv serve network.onnx --listen 0.0.0.0:7878 --store server.store --stock 20\n  \
     copriv serve zoo:resnet20-cifar10 --weights trained.safetensors --listen 127.0.0.1:0 --once")]
 pub struct Serve {
@@ -63,6 +68,9 @@ pub struct Serve {
     /// End when standard input is closed: for a program that starts this one.
     #[arg(long, hide = true)]
     until_stdin_closes: bool,
+    // Last: what follows would come under its heading.
+    #[command(flatten)]
+    pictures: PictureArgs,
 }
 
 impl Serve {
@@ -77,6 +85,10 @@ impl Serve {
         let listener = listen(&self.listen)?;
         let (_, lowered) = model::load(&self.model, self.protocol.fixed)?;
         let mut model = Model::new(&lowered, &self.protocol.settings())?;
+        let pictures = model::preprocessing(&self.model, &self.pictures, &lowered.architecture)?;
+        if pictures != Preprocessing::default() {
+            model = model.with_preprocessing(pictures)?;
+        }
         if let Some(path) = &self.store {
             model = model.with_stock(Stock::new(Store::open(path)?, self.stock)?)?;
         }
@@ -131,13 +143,14 @@ impl Service {
         let (width, frac_bits) = (offer.architecture.width, offer.architecture.frac_bits);
         let text = format!(
             "serving {name} under {suite}, {width} bits, {frac_bits} of them fraction; clients learn the {reveal}{}\n\
-             listening on {address}",
-            inexact(&offer.settings).map_or(String::new(), |inexact| format!("; {inexact}"))
+             {}listening on {address}",
+            inexact(&offer.settings).map_or(String::new(), |inexact| format!("; {inexact}")),
+            offer.preprocessing.as_ref().map_or(String::new(), |pictures| format!("pictures: {pictures}\n"))
         );
         let event = json!({
             "event": "listening", "address": address.to_string(), "model": name, "suite": suite,
             "bits": width.bits(), "frac": frac_bits, "reveal": reveal, "truncation": truncation,
-            "relu_drop_bits": relu_drop_bits,
+            "relu_drop_bits": relu_drop_bits, "preprocessing": offer.preprocessing,
         });
         self.tell(&text, &event)
     }

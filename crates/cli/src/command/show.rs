@@ -1,6 +1,7 @@
 //! Plans, reports and architectures as tables.
 
 use crate::format::{bytes, megabytes, milliseconds, plural, seconds};
+use crate::labels::Named;
 use crate::party::Inference;
 use crate::table::Column::{self, Number, Words};
 use crate::table::Table;
@@ -172,4 +173,17 @@ fn has_preprocessing(total: &Total) -> bool {
 
 fn phase(cost: PhaseCost) -> [String; 3] {
     [megabytes(cost.bytes_p0_to_p1), megabytes(cost.bytes_p1_to_p0), cost.rounds.to_string()]
+}
+
+/// A class with its name, if it has one.
+pub fn label(label: usize, name: Option<&str>) -> String {
+    name.map_or_else(|| format!("label {label}"), |name| format!("label {label}: {name}"))
+}
+
+/// The largest logits, a line each.
+pub fn top(top: &[Named<'_>]) -> String {
+    let line = |Named { index, logit, name }: &Named<'_>| {
+        format!("  {index:>5}  {logit:+.4}  {}", name.unwrap_or_default())
+    };
+    top.iter().map(line).collect::<Vec<_>>().join("\n")
 }

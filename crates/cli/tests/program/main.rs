@@ -7,5 +7,6 @@ mod benches;
 mod common;
 mod inputs;
 mod peers;
+mod pictures;
 mod stores;
 mod train;
