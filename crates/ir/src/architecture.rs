@@ -1,6 +1,6 @@
 use crate::limits::{MAX_NODES, Totals, Work, check_name};
 use crate::shape::Rule;
-use crate::{Error, Fault, Mask, Shape, Window};
+use crate::{Error, Fault, Function, Mask, Shape, View, Window};
 use copriv_ring::Width;
 use serde::{Deserialize, Serialize};
 
@@ -114,12 +114,29 @@ pub enum LayerOp {
         /// May be 0: then nothing is shifted.
         shift: u32,
     },
+    /// floor(sum * round(2^shift / n) / 2^shift), the sum over the n positions of the window that lie in the map.
+    AvgPoolInside {
+        /// The window.
+        window: Window,
+        /// 1..=62, and below l.
+        shift: u32,
+    },
+    /// A smooth function as [`Function::pieces`] has it: floor((a x + sum of d_k relu(x - t_k) + c) / 2^s).
+    Smooth(Function),
     /// Sum of two operands at the same scale.
     Add,
+    /// The first operand times the first factor and the second times the second, both at the same scale; that of the result is greater by
+    /// what the factors stand for.
+    Combine {
+        /// One for each operand.
+        factors: [i64; 2],
+    },
     /// Operands at the same scale one after the other, along the channels.
     Concat,
     /// The same elements as a vector.
     Flatten,
+    /// Elements in other places, and zeros.
+    View(View),
 }
 
 /// A convolution without the size of its input.
@@ -177,7 +194,7 @@ impl ConvGeometry {
 
 impl LayerOp {
     /// The kind of layer: one of input, conv, linear, truncate, shift, relu, relu_truncate, relu6 (a clip from
-    /// 0), relu6_truncate, clip, maxpool, avgpool, add, concat, flatten.
+    /// 0), relu6_truncate, clip, maxpool, avgpool, inner_avgpool, the name of a smooth function, add, combine, concat, flatten, view.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Input => "input",
@@ -192,9 +209,13 @@ impl LayerOp {
             Self::Clip { .. } => "clip",
             Self::MaxPool(_) => "maxpool",
             Self::AvgPool { .. } => "avgpool",
+            Self::AvgPoolInside { .. } => "inner_avgpool",
+            Self::Smooth(function) => function.name(),
             Self::Add => "add",
+            Self::Combine { .. } => "combine",
             Self::Concat => "concat",
             Self::Flatten => "flatten",
+            Self::View(_) => "view",
         }
     }
 
@@ -204,6 +225,15 @@ impl LayerOp {
         let h = high.checked_shr(shift).filter(|&h| h > 0 && shift > 0 && h << shift == high)?;
         let bits = u64::BITS - (h as u64 - 1).leading_zeros() + 2;
         Width::new(bits).ok().filter(|ring| ring.bits() + shift < width.bits())
+    }
+
+    /// round(2^`shift` / `count`): what [`LayerOp::AvgPoolInside`] multiplies the sum of `count` elements by.
+    ///
+    /// # Panics
+    /// When `count` is 0 or `shift` above 62.
+    pub const fn reciprocal(count: usize, shift: u32) -> i64 {
+        assert!(shift < 63, "2^shift is an i64");
+        ((1u128 << shift) + count as u128 / 2).div_euclid(count as u128) as i64
     }
 
     /// Whether it may be applied to some elements alone: a ReLU or a clip, truncated or not.
@@ -248,11 +278,15 @@ impl LayerOp {
             | Self::Relu
             | Self::ReluTruncate { .. }
             | Self::Clip { .. }
-            | Self::ClipTruncate { .. } => Rule::Elementwise,
-            Self::MaxPool(window) | Self::AvgPool { window, .. } => Rule::Pool(window),
-            Self::Add => Rule::Add,
+            | Self::ClipTruncate { .. }
+            | Self::Smooth(_) => Rule::Elementwise,
+            Self::MaxPool(window) | Self::AvgPool { window, .. } | Self::AvgPoolInside { window, .. } => {
+                Rule::Pool(window)
+            }
+            Self::Add | Self::Combine { .. } => Rule::Add,
             Self::Concat => Rule::Concat,
             Self::Flatten => Rule::Flatten,
+            Self::View(view) => Rule::View(view),
         })
     }
 }
@@ -365,7 +399,24 @@ impl Architecture {
                 }
                 check_scale(scale, layer.frac_bits)?;
             }
-            LayerOp::Relu | LayerOp::MaxPool(_) | LayerOp::Flatten => check_scale(scale, layer.frac_bits)?,
+            LayerOp::AvgPoolInside { shift, .. } => {
+                check_range("shift", shift.into(), 1, most.min(62))?;
+                check_scale(scale, layer.frac_bits)?;
+            }
+            LayerOp::Combine { factors } => {
+                factors.iter().try_for_each(|&factor| check_range("factor", factor, low, high))?;
+                for operand in operands {
+                    check_scale(scale, operand.frac_bits)?;
+                }
+                at_least(scale)?;
+            }
+            LayerOp::Smooth(function) => {
+                function.pieces(self.width, scale)?;
+                check_scale(scale, layer.frac_bits)?;
+            }
+            LayerOp::Relu | LayerOp::MaxPool(_) | LayerOp::Flatten | LayerOp::View(_) => {
+                check_scale(scale, layer.frac_bits)?;
+            }
         }
         Ok(())
     }
@@ -413,14 +464,21 @@ impl Architecture {
                 LayerOp::Relu | LayerOp::ReluTruncate { .. } | LayerOp::ClipTruncate { .. } => {
                     layer.keep.is_none() || kept()
                 }
-                LayerOp::MaxPool(_) | LayerOp::Flatten | LayerOp::Truncate { .. } | LayerOp::Concat => kept(),
+                LayerOp::MaxPool(_)
+                | LayerOp::Flatten
+                | LayerOp::View(_)
+                | LayerOp::Truncate { .. }
+                | LayerOp::Concat => kept(),
                 LayerOp::Input
                 | LayerOp::Conv(_)
                 | LayerOp::Linear { .. }
                 | LayerOp::Shift { .. }
                 | LayerOp::Clip { .. }
                 | LayerOp::AvgPool { .. }
-                | LayerOp::Add => false,
+                | LayerOp::AvgPoolInside { .. }
+                | LayerOp::Smooth(_)
+                | LayerOp::Add
+                | LayerOp::Combine { .. } => false,
             });
         }
         known

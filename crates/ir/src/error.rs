@@ -108,6 +108,15 @@ pub enum Fault {
         /// The shift.
         shift: u32,
     },
+    /// A view whose axes do not make its shape.
+    #[error("its axes do not make its shape, or are more than {}", crate::view::MAX_AXES)]
+    ViewAxes,
+    /// A view that reaches beyond its operand.
+    #[error("its axes reach beyond the {elements} elements of what it reads")]
+    ViewRange {
+        /// Elements of the operand.
+        elements: usize,
+    },
     /// A mask of a layer that is no activation.
     #[error("a {0} has no mask; only activations have one")]
     MaskPlace(&'static str),

@@ -1,7 +1,7 @@
 use crate::limits::{MAX_NODES, Totals, Work, check_name};
 use crate::shape::Rule;
 use crate::weights::check_length;
-use crate::{ConvGeometry, Error, Fault, Mask, Shape, Window};
+use crate::{ConvGeometry, Error, Fault, Function, Mask, Shape, View, Window};
 use std::fmt;
 
 /// A network with float weights, batch 1.
@@ -84,14 +84,25 @@ pub enum Op {
     MaxPool(Window),
     /// Mean over all positions of the window; padding counts, as zeros.
     AvgPool(Window),
+    /// Mean over the positions of the window that lie in the map.
+    AvgPoolInside(Window),
     /// Mean of each channel.
     GlobalAvgPool,
+    /// A smooth activation.
+    Smooth(Function),
     /// Sum of two operands of the same shape.
     Add,
+    /// The first operand times the first factor and the second times the second, of the same shape. The factors are public.
+    Combine {
+        /// One for each operand.
+        factors: [f32; 2],
+    },
     /// Operands one after the other, along the channels.
     Concat,
     /// The same elements as a vector.
     Flatten,
+    /// Elements in other places, and zeros.
+    View(View),
 }
 
 /// What [`Op::Partial`] does to the elements that keep their activation.
@@ -132,10 +143,14 @@ impl Op {
             Self::Partial { activation: Activation::Clip { .. }, .. } => "partial clip",
             Self::MaxPool(_) => "max pool",
             Self::AvgPool(_) => "average pool",
+            Self::AvgPoolInside(_) => "inner average pool",
             Self::GlobalAvgPool => "global average pool",
+            Self::Smooth(function) => function.name(),
             Self::Add => "add",
+            Self::Combine { .. } => "combine",
             Self::Concat => "concat",
             Self::Flatten => "flatten",
+            Self::View(_) => "view",
         }
     }
 
@@ -156,14 +171,17 @@ impl Op {
                 })
             }
             &Self::Linear { outputs, .. } => Rule::Linear { inputs: x.channels, outputs },
-            Self::BatchNorm { .. } | Self::Relu | Self::Clip { .. } | Self::Partial { .. } => {
-                Rule::Elementwise
-            }
-            Self::MaxPool(window) | Self::AvgPool(window) => Rule::Pool(window),
+            Self::BatchNorm { .. }
+            | Self::Relu
+            | Self::Clip { .. }
+            | Self::Partial { .. }
+            | Self::Smooth(_) => Rule::Elementwise,
+            Self::MaxPool(window) | Self::AvgPool(window) | Self::AvgPoolInside(window) => Rule::Pool(window),
             Self::GlobalAvgPool => Rule::GlobalPool,
-            Self::Add => Rule::Add,
+            Self::Add | Self::Combine { .. } => Rule::Add,
             Self::Concat => Rule::Concat,
             Self::Flatten => Rule::Flatten,
+            Self::View(view) => Rule::View(view),
         })
     }
 
@@ -194,6 +212,7 @@ impl Op {
                 check("bounds", &[low, high], 2)?;
                 if low <= high { Ok(()) } else { Err(Fault::EmptyClip) }
             }
+            Self::Combine { factors } => check("factors", factors, 2),
             Self::Partial { activation, keep } => {
                 keep.check(x.len())?;
                 Self::from(*activation).check_parameters(x, y)
@@ -215,6 +234,9 @@ impl fmt::Debug for Op {
             Self::Partial { activation, keep } => write!(f, "Partial({activation:?}, {keep:?})"),
             Self::MaxPool(window) => write!(f, "MaxPool({window:?})"),
             Self::AvgPool(window) => write!(f, "AvgPool({window:?})"),
+            Self::AvgPoolInside(window) => write!(f, "AvgPoolInside({window:?})"),
+            Self::Combine { factors } => write!(f, "Combine({factors:?})"),
+            Self::View(view) => write!(f, "{view:?}"),
             _ => f.write_str(self.kind()),
         }
     }
@@ -556,6 +578,41 @@ impl GraphBuilder {
     /// As [`push`](Self::push).
     pub fn add(&mut self, name: impl Into<String>, a: NodeId, b: NodeId) -> Result<NodeId, Error> {
         self.push(name, Op::Add, vec![a, b])
+    }
+
+    /// A smooth activation of every element.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn smooth(
+        &mut self,
+        name: impl Into<String>,
+        input: NodeId,
+        function: Function,
+    ) -> Result<NodeId, Error> {
+        self.push(name, Op::Smooth(function), vec![input])
+    }
+
+    /// `factors[0]` * a + `factors[1]` * b, of the same shape. The factors are public.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn combine(
+        &mut self,
+        name: impl Into<String>,
+        factors: [f32; 2],
+        a: NodeId,
+        b: NodeId,
+    ) -> Result<NodeId, Error> {
+        self.push(name, Op::Combine { factors }, vec![a, b])
+    }
+
+    /// Elements of a node in other places, and zeros.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn view(&mut self, name: impl Into<String>, input: NodeId, view: View) -> Result<NodeId, Error> {
+        self.push(name, Op::View(view), vec![input])
     }
 
     /// The operands one after the other, along the channels.

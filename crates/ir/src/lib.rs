@@ -19,6 +19,8 @@ mod passes;
 mod preprocessing;
 mod shape;
 mod simplify;
+mod smooth;
+mod view;
 mod weights;
 
 pub use architecture::{Architecture, ConvGeometry, Layer, LayerOp};
@@ -31,6 +33,8 @@ pub use passes::fold_affine;
 pub use preprocessing::{ChannelOrder, PixelRange, Preprocessing, PreprocessingError, Preset, Resize};
 pub use shape::{Shape, Window};
 pub use simplify::{Simplify, simplify, simplify_architecture};
+pub use smooth::{Function, Pieces};
+pub use view::{Axis, MAX_AXES, View};
 pub use weights::{LayerWeights, Lowered, Weights};
 
 #[cfg(doctest)]

@@ -21,8 +21,9 @@ const INTEGER_BITS: u32 = 4;
 ///
 /// Batch norms are folded, partial activations of all elements made whole ones, those of none left out. Weights are rounded to scale f, biases to scale 2f, ties away from zero. After
 /// every conv and linear layer a [`LayerOp::Truncate`] called `<layer>/truncate` brings the result back to
-/// scale f, so that all other layers work at scale f. A mean over n elements is a sum, shifted where n is a
-/// power of two, and otherwise multiplied by round(2^f / n) and shifted by f.
+/// scale f, so that all other layers work at scale f. So it does after a [`LayerOp::Combine`] whose factors are no integers. A mean over n elements is a sum, shifted where n is a
+/// power of two, and otherwise multiplied by round(2^f / n) and shifted by f;
+/// so it always is where n is not the same for all windows.
 ///
 /// ```
 /// use copriv_ir::{GraphBuilder, LowerOptions, Shape, lower};
@@ -120,13 +121,20 @@ impl Lowering {
             }
             Op::MaxPool(window) => (LayerOp::MaxPool(*window), None),
             Op::AvgPool(window) => (average(*window, frac_bits)?, None),
+            Op::AvgPoolInside(window) => {
+                average(*window, frac_bits)?;
+                (LayerOp::AvgPoolInside { window: *window, shift: frac_bits }, None)
+            }
             Op::GlobalAvgPool => {
                 let window = Window { kernel: [x.height, x.width], stride: [1; 2], padding: [0; 4] };
                 (average(window, frac_bits)?, None)
             }
+            Op::Smooth(function) => (LayerOp::Smooth(*function), None),
+            Op::Combine { factors } => return self.combine(node, inputs, *factors),
             Op::Add => (LayerOp::Add, None),
             Op::Concat => (LayerOp::Concat, None),
             Op::Flatten => (LayerOp::Flatten, None),
+            Op::View(view) => (LayerOp::View(*view), None),
             // Folded before; an error rather than a panic should that ever change.
             Op::BatchNorm { .. } => return Err(Fault::WeightsPlace("batch norm")),
         };
@@ -143,6 +151,30 @@ impl Lowering {
         } else {
             self.emit(layer, None)
         };
+        self.value_of.push(value);
+        Ok(())
+    }
+
+    /// A sum with factors that need as many fraction bits as it takes, and f at most.
+    fn combine(&mut self, node: &Node, inputs: Vec<usize>, factors: [f32; 2]) -> Result<(), Fault> {
+        let frac_bits = self.lowered.architecture.frac_bits;
+        let whole =
+            |bits: u32| factors.iter().all(|f| (f64::from(*f) * f64::from(bits).exp2()).fract() == 0.0);
+        let bits = (0..frac_bits).find(|&bits| whole(bits)).unwrap_or(frac_bits);
+        let encoded = self.encode("factors", &factors, bits)?;
+        let op = LayerOp::Combine { factors: [encoded[0], encoded[1]] };
+        let (name, shape) = (node.name.clone(), node.shape);
+        let sum = Layer { name, op, inputs, shape, frac_bits: frac_bits + bits, keep: None };
+        let short = Layer {
+            name: format!("{}/truncate", node.name),
+            op: LayerOp::Truncate { shift: bits },
+            frac_bits,
+            ..sum.clone()
+        };
+        let mut value = self.emit(sum, None);
+        if bits > 0 {
+            value = self.emit(Layer { inputs: vec![value], ..short }, None);
+        }
         self.value_of.push(value);
         Ok(())
     }

@@ -1,5 +1,5 @@
 use crate::limits::{MAX_ELEMENTS, MAX_SIDE, Work};
-use crate::{ConvGeometry, Fault};
+use crate::{ConvGeometry, Fault, View};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -133,6 +133,24 @@ impl Window {
         Ok(output)
     }
 
+    /// For each position of the output, row by row, how many positions of the window lie in the map.
+    ///
+    /// ```
+    /// use copriv_ir::{Shape, Window};
+    /// assert_eq!(Window::square(3, 2, 1).inside(Shape::new(1, 3, 4)), [4, 6, 4, 6]);
+    /// ```
+    pub fn inside(&self, input: Shape) -> Vec<usize> {
+        let Ok(output) = self.output_shape(input) else { return Vec::new() };
+        let count = |d: usize, size: usize, before: usize, o: usize| {
+            let start = o * self.stride[d];
+            (start + self.kernel[d]).min(size + before).saturating_sub(start.max(before))
+        };
+        let rows = (0..output.height).map(|o| count(0, input.height, self.padding[0], o));
+        let columns: Vec<usize> =
+            (0..output.width).map(|o| count(1, input.width, self.padding[1], o)).collect();
+        rows.flat_map(|row| columns.iter().map(move |column| row * column)).collect()
+    }
+
     /// As [`output_shape`](Self::output_shape), for a pool: every window must hold an element of the map.
     ///
     /// # Errors
@@ -158,6 +176,7 @@ pub(crate) enum Rule<'a> {
     Add,
     Concat,
     Flatten,
+    View(&'a View),
 }
 
 /// The inferred shape, and what computing it costs.
@@ -217,6 +236,10 @@ impl Rule<'_> {
                 free(Shape { channels, ..first })
             }
             Rule::Flatten => free(Shape::vector(one()?.len())),
+            Rule::View(view) => {
+                view.check(one()?.len())?;
+                free(view.shape)
+            }
         };
         inferred.shape.check()?;
         Ok(inferred)

@@ -189,7 +189,7 @@ impl Uses {
             relus.push(match layer.op {
                 LayerOp::Relu | LayerOp::ReluTruncate { .. } => true,
                 LayerOp::Clip { low: 0, .. } | LayerOp::ClipTruncate { .. } => options.fuse_clip_truncate,
-                LayerOp::Flatten | LayerOp::Truncate { .. } | LayerOp::Concat => {
+                LayerOp::Flatten | LayerOp::View(_) | LayerOp::Truncate { .. } | LayerOp::Concat => {
                     layer.inputs.iter().all(|&input| relus[input])
                 }
                 _ => false,
@@ -213,7 +213,7 @@ impl Uses {
             let product = layer.op.matrix_shape().is_some();
             let needs = match layer.op {
                 _ if product => true,
-                LayerOp::Flatten => uses.at_once[index],
+                LayerOp::Flatten | LayerOp::View(_) => uses.at_once[index],
                 LayerOp::Concat => uses.at_once[index] && options.fuse_relu_truncate && relus[index],
                 _ => false,
             };
@@ -287,7 +287,11 @@ impl Rewriting<'_> {
             }
             LayerOp::Relu => self.same(layer, layer.op, x),
             LayerOp::ReluTruncate { shift } => self.same(layer, LayerOp::Relu, x).over(shift),
-            LayerOp::Flatten => self.same(layer, layer.op, x),
+            LayerOp::Flatten | LayerOp::View(_) => self.view(layer, x),
+            LayerOp::Smooth(_) | LayerOp::AvgPoolInside { .. } => {
+                let x = self.forced(x);
+                self.same(layer, layer.op, x)
+            }
             LayerOp::Clip { low, high } => self.clip(layer, x, [low, high]),
             LayerOp::ClipTruncate { high, shift } => self.clip(layer, x, [0, high]).over(shift),
             LayerOp::MaxPool(_) => self.max_pool(layer, x),
@@ -295,6 +299,10 @@ impl Rewriting<'_> {
                 self.average(layer, x, window, multiplier, shift)
             }
             LayerOp::Add => self.sum(layer),
+            LayerOp::Combine { .. } => {
+                let inputs = [0, 1].map(|operand| self.forced(self.values[layer.inputs[operand]]).layer);
+                Value::whole(self.emit(layer, layer.op, inputs.to_vec(), layer.frac_bits))
+            }
             LayerOp::Concat => self.concat(layer),
         };
         let needed = self.uses.at_once[index] && !value.mean;
@@ -383,6 +391,13 @@ impl Rewriting<'_> {
         let sum = self.emit(&sum, op, vec![x.layer], scale + x.pending);
         let sum = self.forced(Value { layer: sum, ..x });
         mean(self, sum, Window::square(1, 1, 0))
+    }
+
+    /// Truncated before it is repeated, and where its padding would be truncated too.
+    fn view(&mut self, layer: &Layer, x: Value) -> Value {
+        let before = self.old.layers[layer.inputs[0]].shape.len();
+        let x = if layer.shape.len() > before { self.forced(x) } else { x };
+        self.same(layer, layer.op, x)
     }
 
     fn sum(&mut self, layer: &Layer) -> Value {

@@ -36,6 +36,7 @@ pub mod extend;
 pub mod maxpool;
 pub mod millionaires;
 pub mod mux;
+pub mod pieces;
 pub mod product;
 pub mod relu;
 pub mod relu_truncate;

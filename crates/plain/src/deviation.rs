@@ -57,7 +57,20 @@ pub fn deviation(net: &Lowered, slack: Slack) -> Result<f64, Error> {
             &LayerOp::ReluTruncate { shift } | &LayerOp::ClipTruncate { shift, .. } => {
                 truncated(if slack.drop_bits > shift { e + dropped } else { e }, shift)
             }
-            LayerOp::MaxPool(_) | LayerOp::Flatten => e,
+            LayerOp::MaxPool(_) | LayerOp::Flatten | LayerOp::View(_) => e,
+            // n values times round(2^s / n): no more than 2^s + n / 2.
+            &LayerOp::AvgPoolInside { ref window, shift } => {
+                truncated(e * (power(shift) + window.area() as f64 / 2.0), shift)
+            }
+            LayerOp::Smooth(function) => {
+                let scale = layer.inputs.first().map_or(0, |&input| layers[input].frac_bits);
+                let pieces = function.pieces(net.architecture.width, scale).unwrap_or_default();
+                let slopes: f64 = pieces.knots.iter().map(|[_, d]| d.unsigned_abs() as f64).sum();
+                truncated((e + dropped) * slopes, pieces.shift)
+            }
+            LayerOp::Combine { factors: [a, b] } => {
+                e * a.unsigned_abs() as f64 + of(1) * b.unsigned_abs() as f64
+            }
             &LayerOp::AvgPool { ref window, multiplier, shift } => {
                 truncated(e * window.area() as f64 * multiplier as f64, shift)
             }

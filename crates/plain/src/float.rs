@@ -85,9 +85,17 @@ fn apply(node: &Node, shape: Shape, operands: &[&[f32]]) -> Vec<f32> {
         }
         Op::MaxPool(window) => kernel::pool(x, shapes, window, f32::max),
         Op::AvgPool(window) => mean(window),
+        Op::AvgPoolInside(window) => {
+            let sums = kernel::pool(x, shapes, window, |a, b| a + b);
+            let counts = window.inside(shape);
+            sums.into_iter().zip(counts.iter().cycle()).map(|(sum, &n)| sum / n as f32).collect()
+        }
         Op::GlobalAvgPool => {
             mean(&Window { kernel: [shape.height, shape.width], stride: [1; 2], padding: [0; 4] })
         }
+        Op::Smooth(function) => map(&|x| function.value(x.into()) as f32),
+        &Op::Combine { factors: [a, b] } => x.iter().zip(operands[1]).map(|(x, y)| a * x + b * y).collect(),
+        Op::View(view) => view.apply(x, 0.0),
         Op::Add => x.iter().zip(operands[1]).map(|(a, b)| a + b).collect(),
         Op::Concat => operands.concat(),
         // The input is never computed.

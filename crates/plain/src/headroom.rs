@@ -88,6 +88,22 @@ pub fn headroom(net: &Lowered, input: &RingVec) -> Result<Vec<Headroom>, Error> 
             &LayerOp::Clip { low, high } => {
                 farthest(&|x| (x - low as f64).abs().max((x - high as f64).abs()))
             }
+            &LayerOp::AvgPoolInside { ref window, shift } => {
+                let shape = layers[layer.inputs[0]].shape;
+                let sums = kernel::pool(operands[0], (shape, layer.shape), window, |a, b| a + b);
+                let counts = window.inside(shape);
+                let products = sums.iter().zip(counts.iter().cycle());
+                let product =
+                    |(sum, &count): (&f64, &usize)| sum.abs() * LayerOp::reciprocal(count, shift) as f64;
+                products.map(product).fold(0.0, f64::max)
+            }
+            LayerOp::Smooth(function) => {
+                let scale = layers[layer.inputs[0]].frac_bits;
+                let pieces = function.pieces(width, scale).unwrap_or_default();
+                let before = largest(output) * f64::from(pieces.shift).exp2();
+                let knots = pieces.knots.iter();
+                knots.map(|knot| farthest(&|x| (x - knot[0] as f64).abs())).fold(before, f64::max)
+            }
             _ => 0.0,
         };
         largest_of.push(largest(output).max(between));

@@ -147,8 +147,9 @@ pub(crate) fn run<N: Numbers>(
     let mut values = vec![input];
     for (index, layer) in layers.iter().enumerate().skip(1) {
         let operands: Vec<&[N::T]> = layer.inputs.iter().map(|&i| values[i].as_slice()).collect();
-        let mut output =
-            apply(numbers, layer, layers[layer.inputs[0]].shape, net.weights.get(index), &operands);
+        let first = &layers[layer.inputs[0]];
+        let of = (net.architecture.width, first.frac_bits, first.shape);
+        let mut output = apply(numbers, layer, of, net.weights.get(index), &operands);
         if let Some(keep) = &layer.keep {
             let shift = layer.op.truncates_by();
             keep.indices(false).for_each(|i| output[i] = numbers.floor_shift(operands[0][i], shift));
@@ -163,11 +164,11 @@ pub(crate) fn run<N: Numbers>(
     values
 }
 
-/// One layer of a valid network, applied to all elements; `shape` is that of its first operand.
+/// One layer of a valid network, applied to all elements: the ring, and scale and shape of its first operand.
 fn apply<N: Numbers>(
     n: &N,
     layer: &Layer,
-    shape: Shape,
+    (width, scale, shape): (Width, u32, Shape),
     weights: Option<&LayerWeights>,
     operands: &[&[N::T]],
 ) -> Vec<N::T> {
@@ -202,6 +203,32 @@ fn apply<N: Numbers>(
             let mean = |sum| n.floor_shift(n.reduce(N::T::ZERO.mul_add(multiplier, sum)), shift);
             sums.into_iter().map(mean).collect()
         }
+        &LayerOp::AvgPoolInside { ref window, shift } => {
+            let sums = kernel::pool(x, shapes, window, |a, b| a.mul_add(one, b));
+            let multipliers: Vec<N::T> = window
+                .inside(shape)
+                .into_iter()
+                .map(|count| n.constant(LayerOp::reciprocal(count, shift)))
+                .collect();
+            let mean = |(sum, &m): (N::T, &N::T)| n.floor_shift(n.reduce(N::T::ZERO.mul_add(m, sum)), shift);
+            sums.into_iter().zip(multipliers.iter().cycle()).map(mean).collect()
+        }
+        LayerOp::Smooth(function) => {
+            let pieces = function.pieces(width, scale).unwrap_or_default();
+            let knots: Vec<[N::T; 2]> = pieces.knots.iter().map(|knot| knot.map(|k| n.constant(k))).collect();
+            let constant = n.constant(pieces.constant);
+            let sum = |x| {
+                let add = |sum: N::T, &[t, d]: &[N::T; 2]| sum.mul_add(d, relu(n.sub(x, t)));
+                n.floor_shift(n.reduce(knots.iter().fold(constant, add)), pieces.shift)
+            };
+            map(&sum)
+        }
+        &LayerOp::Combine { factors } => {
+            let [a, b] = factors.map(|factor| n.constant(factor));
+            let sum = |(&x, &y): (&N::T, &N::T)| n.reduce(N::T::ZERO.mul_add(a, x).mul_add(b, y));
+            x.iter().zip(operands[1]).map(sum).collect()
+        }
+        LayerOp::View(view) => view.apply(x, N::T::ZERO),
         LayerOp::Add => x.iter().zip(operands[1]).map(|(&a, &b)| n.reduce(a.mul_add(one, b))).collect(),
         LayerOp::Concat => operands.concat(),
         // The input is never computed.

@@ -4,10 +4,12 @@ use crate::drawing::OtSource;
 use crate::planner::{Choices, Memo, conv2d};
 use crate::{Error, Output, Reveal, Settings, Suite, Truncation};
 use copriv_channel::Cost;
-use copriv_ir::{Architecture, Layer, LayerOp, LayerWeights, Shape, Window};
+use copriv_ir::{Architecture, Function, Layer, LayerOp, LayerWeights, Pieces, Shape, Window};
 use copriv_linear::{Conv2d, Kernels, LinearLayer, Prepared, Producer, conv2d_prepared, online_cost};
-use copriv_nonlinear::{Sign, Windows, argmax, clip, clip_truncate, maxpool, relu, relu_truncate, truncate};
-use copriv_ring::Width;
+use copriv_nonlinear::{
+    Sign, Windows, argmax, clip, clip_truncate, maxpool, pieces, relu, relu_truncate, truncate,
+};
+use copriv_ring::{RingVec, Width};
 use copriv_session::{Params, Session};
 use copriv_share::{Arithmetic, open_cost, open_to};
 use copriv_wire::Role;
@@ -169,7 +171,17 @@ impl Program {
 
     pub(crate) fn is_free(&self, step: &Step) -> bool {
         let op = self.layer(step).map(|layer| layer.op);
-        matches!(op, Some(LayerOp::Input | LayerOp::Concat | LayerOp::Flatten | LayerOp::Shift { .. }))
+        matches!(
+            op,
+            Some(
+                LayerOp::Input
+                    | LayerOp::Concat
+                    | LayerOp::Flatten
+                    | LayerOp::View(_)
+                    | LayerOp::Combine { .. }
+                    | LayerOp::Shift { .. }
+            )
+        )
     }
 
     pub(crate) fn name(&self, step: &Step) -> &str {
@@ -233,8 +245,12 @@ impl Program {
                 format!("two comparisons{without}, {}{digits}{of}", truncation(shift))
             }
             Some(LayerOp::MaxPool(_)) => format!("tournament of ReLUs{digits}"),
+            Some(LayerOp::Smooth(function)) => {
+                let pieces = function.knots();
+                format!("{pieces} comparisons{without}, MUX, {}{digits}", truncation(Function::SHIFT))
+            }
             Some(LayerOp::AvgPool { shift: 0, .. }) => "local sum".into(),
-            Some(LayerOp::AvgPool { shift, .. }) => {
+            Some(LayerOp::AvgPool { shift, .. } | LayerOp::AvgPoolInside { shift, .. }) => {
                 format!("local sum, {}{digits}", truncation(shift))
             }
             _ => "local".into(),
@@ -343,9 +359,9 @@ impl Step {
         };
         let n = layer.kept();
         let applied = match layer.op {
-            LayerOp::Truncate { shift } | LayerOp::AvgPool { shift, .. } => {
-                self.truncation(params, n, width, shift)
-            }
+            LayerOp::Truncate { shift }
+            | LayerOp::AvgPool { shift, .. }
+            | LayerOp::AvgPoolInside { shift, .. } => self.truncation(params, n, width, shift),
             LayerOp::Relu => relu::cost_top(params, n, width, self.drop_bits),
             LayerOp::ReluTruncate { shift } if self.rounding == Rounding::OneBit => {
                 relu_truncate::cost_one_bit(params, n, width, shift, self.drop_bits)
@@ -362,13 +378,20 @@ impl Step {
                 cost(params, n, width, high, shift, self.drop_bits)
             }
             LayerOp::MaxPool(_) => windows(&|windows| maxpool::cost(params, windows, width)),
+            LayerOp::Smooth(function) => {
+                let pieces = self.pieces(architecture, layer, function);
+                let knots = pieces::cost_top(params, n, pieces.knots.len(), width, self.drop_bits);
+                knots + self.truncation(params, n, width, pieces.shift)
+            }
             LayerOp::Conv(_)
             | LayerOp::Linear { .. }
             | LayerOp::Input
             | LayerOp::Add
+            | LayerOp::Combine { .. }
             | LayerOp::Shift { .. }
             | LayerOp::Concat
-            | LayerOp::Flatten => Cost::ZERO,
+            | LayerOp::Flatten
+            | LayerOp::View(_) => Cost::ZERO,
         };
         match (layer.shape.len() - n, layer.op.truncates_by()) {
             (0, _) | (_, 0) => applied,
@@ -443,6 +466,29 @@ impl Step {
                 let sums = windows(&window, input).sums(x).scale(multiplier as u64);
                 self.truncate(s, &sums, shift)?
             }
+            LayerOp::AvgPoolInside { window, shift } => {
+                let sums = windows(&window, input).sums(x);
+                let multipliers: Vec<u64> = window
+                    .inside(input)
+                    .into_iter()
+                    .map(|count| LayerOp::reciprocal(count, shift) as u64)
+                    .collect();
+                let products = sums.own().words().iter().zip(multipliers.iter().cycle());
+                let products = products.map(|(sum, m)| sum.wrapping_mul(*m)).collect();
+                self.truncate(s, &Arithmetic::new(RingVec::from_words(x.width(), products)), shift)?
+            }
+            LayerOp::Smooth(function) => {
+                let pieces = self.pieces(architecture, layer, function);
+                let sum = pieces::sum_top(s, x, &pieces.knots, pieces.constant, self.drop_bits)?;
+                self.truncate(s, &sum, pieces.shift)?
+            }
+            LayerOp::Combine { factors: [a, b] } => {
+                let y = operands.get(1).ok_or_else(no_operand)?;
+                &x.scale(a as u64) + &y.scale(b as u64)
+            }
+            LayerOp::View(view) => {
+                Arithmetic::new(RingVec::from_words(x.width(), view.apply(x.own().words(), 0)))
+            }
             LayerOp::Shift { bits } => x.scale(1 << bits),
             LayerOp::Add => operands.get(1).map(|y| x + y).ok_or_else(no_operand)?,
             LayerOp::Concat => operands[1..].iter().fold(x.clone(), |all, part| all.concat(part)),
@@ -488,6 +534,12 @@ impl Step {
         })
     }
 
+    fn pieces(&self, architecture: &Architecture, layer: &Layer, function: Function) -> Pieces {
+        let scale = architecture.layers[layer.inputs[0]].frac_bits;
+        // A valid layer has them.
+        function.pieces(architecture.width, scale).unwrap_or_default()
+    }
+
     fn truncate(&self, s: &mut Session, x: &Arithmetic, shift: u32) -> copriv_wire::Result<Arithmetic> {
         match self.rounding {
             Rounding::Faithful => truncate::trunc_faithful(s, x, shift, self.known_sign()),
@@ -507,7 +559,9 @@ impl Step {
     /// Whether it compares anything, digit by digit.
     fn compares(&self, op: Option<LayerOp>) -> bool {
         match op {
-            Some(LayerOp::Truncate { .. } | LayerOp::AvgPool { .. }) => self.rounding != Rounding::OneBit,
+            Some(LayerOp::Truncate { .. } | LayerOp::AvgPool { .. } | LayerOp::AvgPoolInside { .. }) => {
+                self.rounding != Rounding::OneBit
+            }
             _ => true,
         }
     }

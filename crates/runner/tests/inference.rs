@@ -5,7 +5,8 @@
 use copriv_bits::Block;
 use copriv_channel::{Channel, memory};
 use copriv_ir::{
-    Activation, Graph, GraphBuilder, LayerOp, LowerOptions, Lowered, Mask, NodeId, Op, Shape, Window, lower,
+    Activation, Axis, Function, Graph, GraphBuilder, LayerOp, LowerOptions, Lowered, Mask, NodeId, Op, Shape,
+    View, Window, lower,
 };
 use copriv_plain::{Slack, argmax, deviation, evaluate_output};
 use copriv_prg::Prg;
@@ -182,13 +183,26 @@ fn everything() -> Result<Graph, copriv_ir::Error> {
     let b = net.push("depthwise", depthwise, vec![b])?;
     let b = net.partial_relu("partial relu", b, mask(&mut r, net.shape(b), 3))?;
     let sum = net.add("add", a, b)?;
-    let c = net.relu("relu", sum)?;
+    let smooth = net.smooth("tanh", sum, Function::Tanh)?;
+    let leaky = net.combine("leaky", [0.3, 0.7], sum, smooth)?;
+    // The rows backwards, in a frame of zeros on three sides.
+    let shape = net.shape(leaky);
+    let [channels, height, width] = [shape.channels, shape.height, shape.width].map(|n| n as u32);
+    let axes = [
+        Axis::whole(channels, height * width),
+        Axis { size: height + 2, start: height as i32, step: -1, ..Axis::whole(height, width) },
+        Axis { size: width + 1, start: -1, ..Axis::whole(width, 1) },
+    ];
+    let padded = Shape::new(shape.channels, shape.height + 2, shape.width + 1);
+    let view = net.view("view", leaky, View::new(padded, &axes).expect("three axes"))?;
+    let c = net.relu("relu", view)?;
     let d = net.conv("grouped", c, Window::square(1, 1, 0), 2, weights(&mut r, 12), weights(&mut r, 4))?;
     let relu6 = Activation::Clip { low: 0.0, high: 6.0 };
     let d = net.partial("partial relu6", d, relu6, mask(&mut r, net.shape(d), 4))?;
     let c = net.concat("concat", vec![c, d])?;
     let c = net.max_pool("maxpool", c, Window::square(3, 2, 1))?;
     let c = net.avg_pool("avgpool", c, Window { kernel: [1, 3], stride: [1, 1], padding: [0, 1, 0, 1] })?;
+    let c = net.push("inner", Op::AvgPoolInside(Window::square(3, 1, 1)), vec![c])?;
     let c = net.clip("clip", c, -0.5, 0.25)?;
     let e = net.global_avg_pool("mean", c)?;
     let f = net.flatten("flatten", e)?;
@@ -209,7 +223,18 @@ fn every_layer_at_several_widths() {
             let reports = check(&net, reveal, &inputs);
             let ops: Vec<&str> = reports[0].layers.iter().map(|l| l.op.as_str()).collect();
             for op in [
-                "setup", "conv", "linear", "relu", "relu6", "truncate", "maxpool", "avgpool", "add", "reveal",
+                "setup",
+                "conv",
+                "linear",
+                "relu",
+                "relu6",
+                "truncate",
+                "maxpool",
+                "avgpool",
+                "inner_avgpool",
+                "tanh",
+                "add",
+                "reveal",
             ] {
                 assert!(ops.contains(&op), "{op}");
             }

@@ -206,7 +206,14 @@ impl Channels {
                     let area = channels / input.len();
                     input.iter().flat_map(|&class| std::iter::repeat_n(class, area)).collect()
                 }
-                (Op::Add, Some(input)) => {
+                (Op::View(_), Some(input)) => {
+                    // Its elements may be of any channels.
+                    fixed.extend(input);
+                    let own = sets.more(channels);
+                    fixed.extend(&own);
+                    own
+                }
+                (Op::Add | Op::Combine { .. }, Some(input)) => {
                     let other = node.inputs.get(1).map_or(input, |id| &of[id.0]);
                     input.iter().zip(other).for_each(|(&a, &b)| sets.join(a, b));
                     input.clone()

@@ -32,7 +32,8 @@ mod pointwise;
 mod tile;
 
 use burn::backend::Dispatch;
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor};
+use copriv_ir::{Function, Shape, View};
 use kernels::Kernels;
 
 /// x between the bounds, the bound beyond it. The gradient passes strictly between them, at a bound it is 0.
@@ -67,6 +68,37 @@ pub fn mix(x: Tensor<4>, alpha: Tensor<4>, activation: Activation) -> Tensor<4> 
         "a mask of {shape:?} for {channels} channels of {height} by {width}"
     );
     Tensor::from_dispatch(Dispatch::mix(x.into_dispatch(), alpha.into_dispatch(), activation))
+}
+
+/// A smooth activation of every element, as burn computes it.
+pub fn smooth(x: Tensor<4>, function: Function) -> Tensor<4> {
+    use burn::tensor::activation;
+    match function {
+        Function::Sigmoid => activation::sigmoid(x),
+        Function::Tanh => x.tanh(),
+        Function::Silu => activation::silu(x),
+        Function::Gelu => activation::gelu(x),
+        Function::HardSwish => x.clone() * (x + 3.0).clamp(0.0, 6.0) / 6.0,
+        Function::Elu => {
+            // The exponential of what is positive would be infinite, and its gradient no number.
+            let below = x.clone().clamp(f32::MIN, 0.0).exp() - 1.0;
+            activation::relu(x) + below
+        }
+    }
+}
+
+/// Elements of each picture of a batch in other places, and zeros.
+///
+/// # Panics
+/// When it is a view of another number of elements.
+pub fn view(x: Tensor<4>, view: &View) -> Tensor<4> {
+    let ([batch, channels, height, width], device) = (x.dims(), x.device());
+    let elements = channels * height * width;
+    let places: Vec<i32> = (0..elements as i32).collect();
+    let places = Tensor::<1, Int>::from_ints(view.apply(&places, elements as i32).as_slice(), &device);
+    let flat = Tensor::cat(vec![x.reshape([batch, elements]), Tensor::zeros([batch, 1], &device)], 1);
+    let Shape { channels, height, width } = view.shape;
+    flat.select(1, places).reshape([batch, channels, height, width])
 }
 
 /// Batch normalisation with the statistics of the batch, which are returned: output, mean and biased variance of each

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use copriv_ir::{Activation, Graph, Mask, Node, Op, Preprocessing, Shape, Window};
+use copriv_ir::{Activation, Function, Graph, Mask, Node, Op, Preprocessing, Shape, View, Window};
 use prost::Message;
 
 use super::metadata;
@@ -47,6 +47,9 @@ struct Value {
     name: String,
     is_map: bool,
 }
+
+/// Operator, inputs, attributes, and whether the result is a map.
+type Written = (&'static str, Vec<String>, Vec<AttributeProto>, bool);
 
 #[derive(Default)]
 struct Writer {
@@ -130,7 +133,39 @@ impl Writer {
                 attributes.push(int("count_include_pad", 1));
                 ("AveragePool", vec![self.as_map(x, x_shape)], attributes, true)
             }
+            Op::AvgPoolInside(window) => {
+                ("AveragePool", vec![self.as_map(x, x_shape)], window_attributes(window), true)
+            }
             Op::GlobalAvgPool => ("GlobalAveragePool", vec![self.as_map(x, x_shape)], vec![], true),
+            Op::Smooth(function) => self.smooth(&name, x, *function),
+            Op::Combine { factors: [1.0, -1.0] } => {
+                let y = (self.values[node.inputs[1].0].clone(), graph.nodes[node.inputs[1].0].shape);
+                let is_map = x.is_map || y.0.is_map;
+                let operands =
+                    [(x, x_shape), y].map(|(v, shape)| if is_map { self.as_map(v, shape) } else { v.name });
+                ("Sub", operands.to_vec(), vec![], is_map)
+            }
+            Op::Combine { factors: [slope, rest] }
+                if *rest == 1.0 - slope
+                    && graph.nodes[node.inputs[1].0].op == Op::Relu
+                    && graph.nodes[node.inputs[1].0].inputs[0] == node.inputs[0] =>
+            {
+                ("LeakyRelu", vec![x.name], vec![float("alpha", *slope)], x.is_map)
+            }
+            Op::Combine { factors } => {
+                let y = (self.values[node.inputs[1].0].clone(), graph.nodes[node.inputs[1].0].shape);
+                let is_map = x.is_map || y.0.is_map;
+                let operands =
+                    [(x, x_shape), y].map(|(v, shape)| if is_map { self.as_map(v, shape) } else { v.name });
+                let inputs = operands.into_iter().zip(factors).map(|(operand, &factor)| {
+                    let constant = self.floats(parameter("factor"), &[], &[factor]);
+                    let product = self.fresh(&parameter("product"));
+                    self.push("Mul", &product, vec![operand, constant], vec![]);
+                    product
+                });
+                ("Add", inputs.collect(), vec![], is_map)
+            }
+            Op::View(view) => self.view(&name, x, view, x_shape.len()),
             Op::Add | Op::Concat => {
                 let operands: Vec<Value> = node.inputs.iter().map(|id| self.values[id.0].clone()).collect();
                 let is_map = operands.iter().any(|value| value.is_map);
@@ -149,6 +184,60 @@ impl Writer {
         };
         self.push(op_type, &name, inputs, attributes);
         self.values.push(Value { name, is_map });
+    }
+
+    /// The function of `x`, for the node called `name`.
+    fn smooth(&mut self, name: &str, x: Value, function: Function) -> Written {
+        let unary = |op_type, x: Value| (op_type, vec![x.name], vec![], x.is_map);
+        match function {
+            Function::Sigmoid => unary("Sigmoid", x),
+            Function::Tanh => unary("Tanh", x),
+            Function::HardSwish => unary("HardSwish", x),
+            Function::Elu => unary("Elu", x),
+            Function::Silu => {
+                let sigmoid = self.fresh(&format!("{name}.sigmoid"));
+                self.push("Sigmoid", &sigmoid, vec![x.name.clone()], vec![]);
+                ("Mul", vec![x.name, sigmoid], vec![], x.is_map)
+            }
+            Function::Gelu => {
+                // x (1 + erf(x / sqrt 2)) / 2: an operator of its own since opset 20 only.
+                let mut step = |op_type: &str, x: &str, constant: Option<f32>| {
+                    let result = self.fresh(&format!("{name}.{}", op_type.to_lowercase()));
+                    let constant = constant.map(|c| self.floats(format!("{result}.value"), &[], &[c]));
+                    let inputs = std::iter::once(x.to_owned()).chain(constant).collect();
+                    self.push(op_type, &result, inputs, vec![]);
+                    result
+                };
+                let scaled = step("Div", &x.name, Some(std::f32::consts::SQRT_2));
+                let erf = step("Erf", &scaled, None);
+                let sum = step("Add", &erf, Some(1.0));
+                let half = step("Mul", &x.name, Some(0.5));
+                ("Mul", vec![half, sum], vec![], x.is_map)
+            }
+        }
+    }
+
+    /// The elements of `x`, and a zero after them where there is one in the view, by their places.
+    fn view(&mut self, name: &str, x: Value, view: &View, elements: usize) -> Written {
+        let places: Vec<usize> = (0..elements).collect();
+        let places = view.apply(&places, elements);
+        let dims = |dims: &[usize]| dims.iter().flat_map(|&d| (d as i64).to_le_bytes()).collect();
+        let flat = self.raw(format!("{name}.flat"), &[1], INT64, dims(&[elements]));
+        let pads = self.raw(format!("{name}.pads"), &[2], INT64, dims(&[0, 1]));
+        let index = self.raw(format!("{name}.index"), &[places.len()], INT64, dims(&places));
+        let Shape { channels, height, width } = view.shape;
+        let shape = self.raw(format!("{name}.shape"), &[4], INT64, dims(&[1, channels, height, width]));
+        let mut step = |op_type: &str, inputs: Vec<String>, attributes| {
+            let result = self.fresh(&format!("{name}.{}", op_type.to_lowercase()));
+            self.push(op_type, &result, inputs, attributes);
+            result
+        };
+        let mut from = step("Reshape", vec![x.name, flat], vec![]);
+        if places.contains(&elements) {
+            from = step("Pad", vec![from, pads], vec![]);
+        }
+        let gathered = step("Gather", vec![from, index], vec![int("axis", 0)]);
+        ("Reshape", vec![gathered, shape], vec![], true)
     }
 
     /// The inputs of a clip of `x`, for the node called `name`.

@@ -4,7 +4,7 @@ use crate::common::*;
 use copriv_bits::BitVec;
 use copriv_nonlinear::{
     Sign, Signedness, Windows, and, argmax, avgpool, b2a, clip, clip_truncate, drelu, extend, maxpool,
-    millionaires, mux, product, relu, relu_truncate, truncate, wrap,
+    millionaires, mux, pieces, product, relu, relu_truncate, truncate, wrap,
 };
 use copriv_ot::RcotBackend;
 use copriv_ring::{RingVec, Width};
@@ -356,6 +356,23 @@ proptest! {
         for (y, x) in y.to_signed().into_iter().zip(x.to_signed()) {
             prop_assert!((y - x.clamp(low, high)).abs() < 1 << drop_bits, "{y} for {x}");
         }
+    }
+
+    #[test]
+    fn sums_of_pieces(
+        params in suites(), width in widths(), pairs in proptest::collection::vec(any::<[i64; 2]>(), 0..5), constant: i64,
+        n in lengths(), seed: u64
+    ) {
+        let width = Width::of(width.bits().max(2));
+        let x = elements(width, n, seed);
+        let cost = pieces::cost_top(&params, n, pairs.len(), width, 0);
+        let y = run_on(params, cost, &x, |s, x| pieces::sum_top(s, x, &pairs, constant, 0));
+        let ring = |x: i64| width.to_signed(width.from_signed(x));
+        let sum = |x: i64| {
+            let add = |sum: i64, &[t, d]: &[i64; 2]| sum.wrapping_add(d.wrapping_mul(ring(x.wrapping_sub(t)).max(0)));
+            ring(pairs.iter().fold(constant, add))
+        };
+        prop_assert_eq!(y, signed_map(&x, sum));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Random small networks: the lowered network stays within a proven distance of the float one.
 
 use copriv_ir::{
-    Activation, Fault, Graph, GraphBuilder, LowerOptions, NodeId, Op, Shape, Window, fold_affine, lower,
+    Activation, Axis, Fault, Function, Graph, GraphBuilder, LowerOptions, NodeId, Op, Shape, View, Window,
+    fold_affine, lower,
 };
 use copriv_plain::{evaluate, evaluate_output, float, headroom};
 use copriv_ring::{FixedPoint, RingVec, Width};
@@ -39,6 +40,25 @@ pub fn mask(numbers: &mut Numbers, shape: Shape) -> Vec<bool> {
     (0..shape.len()).map(kept).collect()
 }
 
+/// A part of a map in another order, with zeros around it or repeated; few elements of many are left out.
+pub fn view(numbers: &mut Numbers, Shape { channels, height, width }: Shape) -> View {
+    let mut axis = |len: usize, stride: usize| {
+        let whole = Axis::whole(len as u32, stride as u32);
+        match numbers.below(6) {
+            0 => Axis { size: whole.size + 1, start: -1, ..whole },
+            1 if len > 1 => Axis { size: whole.size - 1, start: 1, ..whole },
+            2 => Axis { start: len as i32 - 1, step: -1, ..whole },
+            3 if len < 4 => Axis { size: 2 * whole.size, step: 1, start: -(len as i32), ..whole },
+            _ => whole,
+        }
+    };
+    let axes = [axis(channels, height * width), axis(height, width), axis(width, 1)];
+    let orders = [[0, 1, 2], [0, 2, 1], [2, 0, 1], [1, 2, 0]];
+    let axes = orders[numbers.below(4)].map(|k| axes[k]);
+    let [c, h, w] = axes.map(|axis| axis.size as usize);
+    View::new(Shape::new(c, h, w), &axes).expect("three axes")
+}
+
 /// A network of up to `steps` random layers and a linear one; steps that do not fit the shapes are left out.
 pub fn network(seed: u64, steps: usize) -> Result<Graph, copriv_ir::Error> {
     let numbers = &mut Numbers(seed);
@@ -56,7 +76,7 @@ pub fn network(seed: u64, steps: usize) -> Result<Graph, copriv_ir::Error> {
             stride: [1 + numbers.below(2), 1 + numbers.below(2)],
             padding: [numbers.below(2), numbers.below(2), numbers.below(2), numbers.below(2)],
         };
-        let made = match numbers.below(14) {
+        let made = match numbers.below(18) {
             kind @ 0..=3 => {
                 let (groups, out) = match kind {
                     0 => (shape.channels, shape.channels),
@@ -84,6 +104,14 @@ pub fn network(seed: u64, steps: usize) -> Result<Graph, copriv_ir::Error> {
                 let activation = Activation::Clip { low: -0.5 * numbers.below(2) as f32, high: 1.0 };
                 net.partial(name, x, activation, mask(numbers, shape))
             }
+            14 => net.view(name, x, view(numbers, shape)),
+            15 => {
+                let factors = [[1.0, -1.0], [0.01, 0.99], [-0.375, 1.25]][numbers.below(3)];
+                let same = nodes.iter().rev().find(|&&y| y != x && net.shape(y) == shape);
+                net.combine(name, factors, x, *same.unwrap_or(&x))
+            }
+            16 => net.smooth(name, x, Function::ALL[numbers.below(Function::ALL.len())]),
+            17 => net.push(name, Op::AvgPoolInside(window), vec![x]),
             7 => net.max_pool(name, x, window),
             8 => net.avg_pool(name, x, window),
             9 | 10 => {
@@ -145,13 +173,30 @@ fn bounds(graph: &Graph, frac_bits: u32) -> Vec<Bound> {
                 Bound { largest: of(0).largest.max(1.0), error: of(0).error + unit }
             }
             Op::AvgPool(window) => mean(window.area(), of(0)),
+            Op::AvgPoolInside(window) => mean(2 * window.area() + 1, of(0)),
             Op::GlobalAvgPool => mean(graph.nodes[node.inputs[0].0].shape.area(), of(0)),
             Op::Add => Bound { largest: of(0).largest + of(1).largest, error: of(0).error + of(1).error },
             Op::Concat => {
                 let (a, b) = (of(0), of(1));
                 Bound { largest: a.largest.max(b.largest), error: a.error.max(b.error) }
             }
-            Op::Relu | Op::Partial { .. } | Op::MaxPool(_) | Op::Flatten | Op::BatchNorm { .. } => of(0),
+            Op::Combine { factors } => {
+                let [a, b] = factors.map(|factor| f64::from(factor.abs()));
+                let (x, y) = (of(0), of(1));
+                // The factors are off by half a unit each, the truncation by one.
+                let inexact = unit / 2.0 * (x.largest + x.error + y.largest + y.error) + unit;
+                Bound { largest: a * x.largest + b * y.largest, error: a * x.error + b * y.error + inexact }
+            }
+            // No slope is above 1.25.
+            Op::Smooth(function) => {
+                Bound { largest: of(0).largest.max(1.0), error: 1.25 * of(0).error + function.error() + unit }
+            }
+            Op::Relu
+            | Op::Partial { .. }
+            | Op::MaxPool(_)
+            | Op::Flatten
+            | Op::View(_)
+            | Op::BatchNorm { .. } => of(0),
         };
         bounds.push(bound);
     }
@@ -195,7 +240,9 @@ proptest! {
         for (report, layer) in headroom(&lowered, &input)?.iter().zip(&layers) {
             let largest = layer.to_signed().iter().map(|x| x.abs()).max().unwrap_or(0) as f64;
             prop_assert!(report.fits() && report.largest >= largest, "{}", report);
-            if !matches!(report.kind, "maxpool" | "avgpool" | "clip" | "relu6") {
+            if !matches!(report.kind, "maxpool" | "avgpool" | "inner_avgpool" | "clip" | "relu6")
+                && !Function::ALL.iter().any(|function| function.name() == report.kind)
+            {
                 prop_assert_eq!(report.largest, largest);
             }
         }
@@ -205,12 +252,12 @@ proptest! {
 #[test]
 fn random_networks_have_every_kind() -> Result<(), copriv_ir::Error> {
     let mut kinds = std::collections::BTreeMap::new();
-    for seed in 0..200 {
+    for seed in 0..600 {
         for node in network(seed, 14)?.nodes {
             *kinds.entry(node.op.kind()).or_insert(0) += 1;
         }
     }
-    assert_eq!(kinds.len(), 14, "{kinds:?}");
+    assert_eq!(kinds.len(), 17 + Function::ALL.len(), "{kinds:?}");
     assert!(kinds.values().all(|&count| count >= 20), "{kinds:?}");
     Ok(())
 }

@@ -133,8 +133,21 @@ impl Network {
                         AvgPoolOptions { stride: window.stride, count_include_pad: true, ..options },
                     )
                 }
+                Op::AvgPoolInside(window) => {
+                    let options =
+                        AvgPoolOptions { padding: sides(window), ..AvgPoolOptions::new(window.kernel) };
+                    avg_pool2d(
+                        x,
+                        AvgPoolOptions { stride: window.stride, count_include_pad: false, ..options },
+                    )
+                }
                 Op::GlobalAvgPool => x.mean_dims(&[2, 3]),
                 Op::Add => x + take(&mut values, node.inputs[1]),
+                &Op::Combine { factors: [a, b] } => {
+                    x.mul_scalar(a) + take(&mut values, node.inputs[1]).mul_scalar(b)
+                }
+                Op::Smooth(function) => ops::smooth(x, *function),
+                Op::View(view) => ops::view(x, view),
                 Op::Concat => {
                     let mut operands = vec![x];
                     operands.extend(node.inputs[1..].iter().map(|&id| take(&mut values, id)));

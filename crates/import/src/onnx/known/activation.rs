@@ -13,7 +13,7 @@ pub(super) fn of_float(call: &Call, budget: &mut Budget) -> Result<Known, Troubl
         "Sqrt" => map_floats(x, budget, f64::sqrt),
         "Exp" => map_floats(x, budget, f64::exp),
         "Log" => map_floats(x, budget, f64::ln),
-        "Erf" => map_floats(x, budget, erf),
+        "Erf" => map_floats(x, budget, libm::erf),
         "Floor" => map_floats(x, budget, f64::floor),
         "Ceil" => map_floats(x, budget, f64::ceil),
         "Round" => map_floats(x, budget, f64::round_ties_even),
@@ -34,7 +34,7 @@ pub(super) fn of_float(call: &Call, budget: &mut Budget) -> Result<Known, Troubl
             map_floats(x, budget, |x| (alpha * x + beta).clamp(0.0, 1.0))
         }
         "Gelu" => match call.text("approximate", "none")? {
-            "none" => map_floats(x, budget, |x| 0.5 * x * (1.0 + erf(x / 2f64.sqrt()))),
+            "none" => map_floats(x, budget, |x| 0.5 * x * (1.0 + libm::erf(x / 2f64.sqrt()))),
             "tanh" => {
                 let scale = (2.0 / std::f64::consts::PI).sqrt();
                 map_floats(x, budget, |x| 0.5 * x * (1.0 + (scale * (x + 0.044715 * x * x * x)).tanh()))
@@ -43,22 +43,6 @@ pub(super) fn of_float(call: &Call, budget: &mut Budget) -> Result<Known, Troubl
         },
         other => Err(format!("no function is called {other}").into()),
     }
-}
-
-/// The error function, by the series of 7.6.2 in the NIST Handbook, whose terms all have one sign.
-fn erf(x: f64) -> f64 {
-    let size = x.abs();
-    if size > 6.0 || x.is_nan() {
-        // 1 - erf(6) is below 2^-55.
-        return if x.is_nan() { x } else { x.signum() };
-    }
-    let (mut term, mut sum, mut odd) = (x, x, 1.0);
-    while term.abs() > sum.abs() * f64::EPSILON {
-        odd += 2.0;
-        term *= 2.0 * x * x / odd;
-        sum += term;
-    }
-    2.0 / std::f64::consts::PI.sqrt() * (-x * x).exp() * sum
 }
 
 /// Clip, between the attributes or the inputs, of any numbers.

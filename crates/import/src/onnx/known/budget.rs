@@ -27,6 +27,11 @@ impl Budget {
         Self { elements, steps }
     }
 
+    /// The elements that may still be made.
+    pub(in crate::onnx) fn left(&self) -> usize {
+        self.elements
+    }
+
     /// Pays for a tensor of the given dimensions; the number of its elements.
     pub(super) fn tensor(&mut self, dims: &[usize]) -> Result<usize, Trouble> {
         let shown = &dims[..dims.len().min(MAX_RANK)];
