@@ -1,26 +1,26 @@
 //! ONNX models: reading the convolutional networks that the usual exporters write, and writing a [`Graph`].
 //!
-//! Reading takes opset 7 and later, one float input of shape N,C,H,W or N,C, and one output. A symbolic batch size is
-//! taken as 1. Weights lie in the file, as initialisers or `Constant` nodes, in 16-, 32- or 64-bit floats. Nodes
-//! that the output does not need are skipped, `Identity`, `Dropout` and flattening a vector leave no node behind.
-//! Operators and the part of each that is supported:
+//! Reading takes opset 7 and later, one float input whose batch size, axis 0, is 1 or open, and one output. Weights lie in
+//! the file, as initialisers or `Constant` nodes, in 16-, 32- or 64-bit floats. Nodes that the output does not need are skipped,
+//! `Identity`, `Dropout` and flattening a vector leave no node behind. Operators and the part of each that is supported:
 //!
 //! | operator | supported |
 //! |---|---|
-//! | `Conv` | two dimensions, any groups, strides and padding (`pads` or `auto_pad`); dilations 1 |
-//! | `Gemm` | constant B and C, `transA` 0, any `transB`, `alpha`, `beta` |
-//! | `MatMul` | constant right side |
+//! | `Conv`, `ConvTranspose` | one or two dimensions, everything |
+//! | `Gemm`, `MatMul` | constant matrix on the right, `transA` 0 |
 //! | `BatchNormalization` | inference, per channel |
-//! | `Relu`, `Clip` | bounds as attributes or constant inputs |
-//! | `PRelu` | constant slopes of 0 and 1: a ReLU of some elements |
+//! | `Relu`, `Clip`, `Max`, `Min`, `Abs` | between constants |
+//! | `LeakyRelu`, `PRelu` | constant slopes; slopes of 0 and 1 alone make a ReLU of some elements |
+//! | `HardSigmoid`, `HardSwish`, `Sigmoid`, `Tanh`, `Elu`, `Gelu` | `alpha` 1 of `Elu`; no approximation of `Gelu` |
+//! | `Erf`, `Mul` of two tensors | where they are part of a GELU, of x * sigmoid(x) or of x * hardsigmoid(x) |
 //! | `Where` | a constant mask between a `Relu` or `Clip` and what that reads: an activation of some elements |
-//! | `MaxPool` | any window, `ceil_mode` too; dilations 1 |
-//! | `AveragePool` | without padding or with `count_include_pad` 1 |
-//! | `GlobalAveragePool`, `ReduceMean` | over both spatial axes |
-//! | `Add`, `Sub`, `Mul`, `Div` | a tensor and a constant per channel; `Add` also two tensors of one shape |
-//! | `Concat` | channels |
-//! | `Flatten`, `Reshape`, `Squeeze` | to a vector |
-//! | `Transpose` | of a constant matrix |
+//! | `MaxPool`, `AveragePool` | one or two dimensions, everything but dilations |
+//! | `GlobalAveragePool`, `GlobalMaxPool`, `ReduceMean` | everything |
+//! | `Add`, `Sub`, `Mul`, `Div`, `Neg` | a tensor and a constant of any shape; `Add` and `Sub` also two tensors |
+//! | `Concat` | any axis |
+//! | `Flatten`, `Reshape`, `Squeeze`, `Unsqueeze`, `Transpose`, `Slice`, `Split`, `Gather`, `Expand`, `Tile`, `DepthToSpace`, `SpaceToDepth` | constant shapes and indices |
+//! | `Pad` | with zeros, reflected or with what is at the edge |
+//! | `Resize`, `Upsample` | nearest neighbours |
 //! | `Identity`, `Dropout`, `Constant` | |
 //! | `Cast` | to 32-bit floats |
 //! | `Shape` | of anything |
@@ -58,6 +58,7 @@ use crate::{Error, file};
 
 /// The operators that [`read`] knows.
 pub const OPERATORS: &[&str] = &[
+    "Abs",
     "Add",
     "AveragePool",
     "BatchNormalization",
@@ -66,27 +67,68 @@ pub const OPERATORS: &[&str] = &[
     "Concat",
     "Constant",
     "Conv",
+    "ConvTranspose",
+    "DepthToSpace",
     "Div",
     "Dropout",
+    "Elu",
+    "Erf",
+    "Expand",
     "Flatten",
+    "Gather",
+    "Gelu",
     "Gemm",
     "GlobalAveragePool",
+    "GlobalMaxPool",
+    "HardSigmoid",
+    "HardSwish",
     "Identity",
+    "LeakyRelu",
     "LogSoftmax",
     "MatMul",
+    "Max",
     "MaxPool",
+    "Min",
     "Mul",
+    "Neg",
     "PRelu",
+    "Pad",
     "ReduceMean",
     "Relu",
     "Reshape",
+    "Resize",
     "Shape",
+    "Sigmoid",
+    "Slice",
     "Softmax",
+    "SpaceToDepth",
+    "Split",
     "Squeeze",
     "Sub",
+    "Tanh",
+    "Tile",
     "Transpose",
+    "Unsqueeze",
+    "Upsample",
     "Where",
 ];
+
+/// What of a model is read where it does not say it, or says more than one network has.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The dimensions of the input, batch included, where the model leaves some of them open.
+    pub input: Option<Vec<usize>>,
+    /// The value that is the network's output, whatever the model's outputs are.
+    pub output: Option<String>,
+}
+
+/// [`read`] with what the model leaves open.
+///
+/// # Errors
+/// Those of [`read`].
+pub fn read_with(bytes: &[u8], name: &str, options: &Options) -> Result<Graph, Error> {
+    import::read(bytes, name, options)
+}
 
 /// Reads the model in `bytes`; `name` becomes the network's name and stands for the file in errors.
 ///
@@ -107,7 +149,7 @@ pub const OPERATORS: &[&str] = &[
 /// [`Error::Malformed`] when the bytes are no ONNX model; [`Error::Operator`], [`Error::Node`] and [`Error::Model`] when they
 /// are one that cannot be used, with what to change.
 pub fn read(bytes: &[u8], name: &str) -> Result<Graph, Error> {
-    import::read(bytes, name)
+    import::read(bytes, name, &Options::default())
 }
 
 /// Reads the model file at `path`; the network is named after the file.
@@ -115,8 +157,16 @@ pub fn read(bytes: &[u8], name: &str) -> Result<Graph, Error> {
 /// # Errors
 /// Those of [`read`], [`Error::Io`] and [`Error::TooLarge`].
 pub fn load(path: impl AsRef<Path>) -> Result<Graph, Error> {
+    load_with(path, &Options::default())
+}
+
+/// [`load`] with what the model leaves open.
+///
+/// # Errors
+/// Those of [`load`].
+pub fn load_with(path: impl AsRef<Path>, options: &Options) -> Result<Graph, Error> {
     let path = path.as_ref();
-    let mut graph = read(&file::read(path)?, &label(path))?;
+    let mut graph = read_with(&file::read(path)?, &label(path), options)?;
     if let Some(stem) = path.file_stem().and_then(|stem| stem.to_str()) {
         graph.name = import::shown(stem);
     }

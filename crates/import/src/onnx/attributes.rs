@@ -44,23 +44,62 @@ pub(super) fn text<'a>(node: &'a NodeProto, name: &str, default: &'static str) -
     text.ok_or_else(|| format!("attribute {name} is no text").into())
 }
 
-/// A list of `N` sizes, none above [`MAX_SIDE`].
-fn sizes<const N: usize>(node: &NodeProto, name: &str) -> Result<Option<[usize; N]>, Trouble> {
+/// A window, and how far apart its taps are.
+pub(super) struct Windows {
+    pub(super) window: Window,
+    pub(super) dilation: [usize; 2],
+}
+
+/// Two sizes, none above [`MAX_SIDE`]; where windows have one axis, that for rows is `single`.
+pub(super) fn sizes(
+    node: &NodeProto,
+    name: &str,
+    axes: usize,
+    single: usize,
+) -> Result<Option<[usize; 2]>, Trouble> {
+    Ok(list(node, name, axes)?.map(|list| match list[..] {
+        [size] => [single, size],
+        // As many as asked for.
+        _ => [list[0], list[1]],
+    }))
+}
+
+/// A list of so many sizes.
+fn list(node: &NodeProto, name: &str, count: usize) -> Result<Option<Vec<usize>>, Trouble> {
     let Some(list) = ints(node, name)? else { return Ok(None) };
     let size = |&v: &i64| usize::try_from(v).ok().filter(|&v| v <= MAX_SIDE);
-    let sizes: Option<Vec<usize>> = if list.len() == N { list.iter().map(size).collect() } else { None };
-    match sizes.and_then(|sizes| <[usize; N]>::try_from(sizes).ok()) {
-        Some(sizes) => Ok(Some(sizes)),
-        None => {
-            let shown = &list[..list.len().min(8)];
-            Err(format!("{name} {shown:?} is not {N} sizes of at most {MAX_SIDE}").into())
-        }
+    let sizes: Option<Vec<usize>> = if list.len() == count { list.iter().map(size).collect() } else { None };
+    if sizes.is_none() {
+        let shown = &list[..list.len().min(8)];
+        return Err(format!("{name} {shown:?} is not {count} sizes of at most {MAX_SIDE}").into());
+    }
+    Ok(sizes)
+}
+
+/// Where `auto_pad` makes sizes the same, whether an odd row of padding goes below.
+pub(super) fn same(node: &NodeProto) -> Result<Option<bool>, Trouble> {
+    Ok(match auto_pad(node)? {
+        b"SAME_UPPER" => Some(true),
+        b"SAME_LOWER" => Some(false),
+        _ => None,
+    })
+}
+
+fn auto_pad(node: &NodeProto) -> Result<&[u8], Trouble> {
+    match attribute(node, "auto_pad") {
+        None => Ok(b"NOTSET"),
+        Some(attribute) => attribute.s.as_deref().ok_or("attribute auto_pad is no text".into()),
     }
 }
 
-/// The window of a convolution, whose weights give `kernel`, or of a pool on a map of shape `x`.
-pub(super) fn window(node: &NodeProto, kernel: Option<[usize; 2]>, x: Shape) -> Result<Window, Trouble> {
-    let stated = sizes::<2>(node, "kernel_shape")?;
+/// The window of a convolution, whose weights give `kernel`, or of a pool on a map of shape `x`, of one axis or two.
+pub(super) fn windows(
+    node: &NodeProto,
+    kernel: Option<[usize; 2]>,
+    x: Shape,
+    axes: usize,
+) -> Result<Windows, Trouble> {
+    let stated = sizes(node, "kernel_shape", axes, 1)?;
     let kernel = match (kernel, stated) {
         (Some(kernel), Some(stated)) if kernel != stated => {
             return Err(format!("kernel_shape {stated:?} is not that of its weights, {kernel:?}").into());
@@ -71,28 +110,30 @@ pub(super) fn window(node: &NodeProto, kernel: Option<[usize; 2]>, x: Shape) -> 
     if kernel.iter().any(|side| !(1..=MAX_SIDE).contains(side)) {
         return Err(format!("a kernel of {kernel:?} is not supported").into());
     }
-    let stride = sizes(node, "strides")?.unwrap_or([1, 1]);
+    let stride = sizes(node, "strides", axes, 1)?.unwrap_or([1, 1]);
     if stride.contains(&0) {
         return Err(format!("strides {stride:?} stand still").into());
     }
-    let dilations = sizes(node, "dilations")?.unwrap_or([1, 1]);
-    if dilations != [1, 1] {
-        return Err(format!("dilations {dilations:?} are not supported; use dilation 1").into());
+    let dilation = sizes(node, "dilations", axes, 1)?.unwrap_or([1, 1]);
+    let reach = [0, 1].map(|d| (kernel[d] - 1) * dilation[d] + 1);
+    if dilation.contains(&0) || reach.iter().any(|&side| side > MAX_SIDE) {
+        return Err(format!("a kernel of {kernel:?} with dilations {dilation:?} is not supported").into());
     }
-    let auto_pad = match attribute(node, "auto_pad") {
-        None => b"NOTSET",
-        Some(attribute) => attribute.s.as_deref().ok_or("attribute auto_pad is no text")?,
-    };
-    let padding = match auto_pad {
-        b"NOTSET" | b"" => sizes(node, "pads")?.unwrap_or([0; 4]),
+    let padding = match auto_pad(node)? {
+        b"NOTSET" | b"" => match list(node, "pads", 2 * axes)?.as_deref() {
+            None => [0; 4],
+            Some(&[left, right]) => [0, left, 0, right],
+            Some(&[top, left, bottom, right]) => [top, left, bottom, right],
+            Some(_) => return Err("its pads are not two or four".into()),
+        },
         b"VALID" => [0; 4],
         b"SAME_UPPER" | b"SAME_LOWER" => {
             // As many outputs as strides begin in the map; an odd row of padding goes below, or above.
             let side = |d: usize, input: usize| {
                 let outputs = input.div_ceil(stride[d]);
-                let total = (outputs.saturating_sub(1) * stride[d] + kernel[d]).saturating_sub(input);
+                let total = (outputs.saturating_sub(1) * stride[d] + reach[d]).saturating_sub(input);
                 let (less, more) = (total / 2, total - total / 2);
-                if auto_pad == b"SAME_UPPER" { (less, more) } else { (more, less) }
+                if same(node).is_ok_and(|same| same == Some(true)) { (less, more) } else { (more, less) }
             };
             let ((top, bottom), (left, right)) = (side(0, x.height), side(1, x.width));
             [top, left, bottom, right]
@@ -102,7 +143,7 @@ pub(super) fn window(node: &NodeProto, kernel: Option<[usize; 2]>, x: Shape) -> 
             return Err(format!("auto_pad {other} is not supported; export with explicit pads").into());
         }
     };
-    Ok(Window { kernel, stride, padding })
+    Ok(Windows { window: Window { kernel, stride, padding }, dilation })
 }
 
 /// The rows and columns to add below and on the right where `ceil_mode` rounds the output's size up.

@@ -3,16 +3,25 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use copriv_ir::{Activation, Graph, GraphBuilder, NodeId, Op, Shape, Window};
+use copriv_ir::{Graph, GraphBuilder, NodeId, Op, Shape, View};
 use prost::Message;
 
-use super::attributes::{float, int, ints, rounding_up, window};
+use super::Options;
+use super::attributes::int;
 use super::fold::{self, Folder};
-use super::proto::tensor_shape_proto::dimension;
+use super::proto::tensor_shape_proto::{Dimension, dimension};
 use super::proto::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, type_proto};
 use super::scan;
-use super::tensor::{FLOAT, INT64};
+use super::tensor::{FLOAT, INT64, MAX_RANK};
 use crate::Error;
+
+mod activation;
+mod arithmetic;
+mod dilated;
+mod linear;
+mod movement;
+mod pool;
+mod transposed;
 
 /// The most weights of a model, counted as often as nodes use them.
 const MAX_WEIGHTS: usize = 1 << 28;
@@ -24,12 +33,17 @@ pub(super) fn shown(name: &str) -> String {
     name.chars().take(80).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
-pub(super) fn read(bytes: &[u8], file: &str) -> Result<Graph, Error> {
-    read_within(bytes, file, MAX_WEIGHTS)
+pub(super) fn read(bytes: &[u8], file: &str, options: &Options) -> Result<Graph, Error> {
+    read_within(bytes, file, options, MAX_WEIGHTS)
 }
 
 /// Reads a model of at most `budget` weights.
-pub(super) fn read_within(bytes: &[u8], file: &str, budget: usize) -> Result<Graph, Error> {
+pub(super) fn read_within(
+    bytes: &[u8],
+    file: &str,
+    options: &Options,
+    budget: usize,
+) -> Result<Graph, Error> {
     let malformed = |why: String| Error::Malformed { file: file.to_owned(), format: "ONNX", why };
     let wrong = |why: String| Error::Model { file: file.to_owned(), why };
 
@@ -37,13 +51,19 @@ pub(super) fn read_within(bytes: &[u8], file: &str, budget: usize) -> Result<Gra
     let model = ModelProto::decode(bytes).map_err(|e| malformed(e.to_string()))?;
     let opset = opset(&model).map_err(wrong)?;
     let graph = model.graph.ok_or_else(|| malformed("it holds no graph".to_owned()))?;
-    let (input, is_map, input_name) = input(&graph).map_err(wrong)?;
-    let [output] = &graph.output[..] else {
-        let names: Vec<String> = graph.output.iter().take(8).map(|o| shown(o.name())).collect();
-        let count = graph.output.len();
-        return Err(wrong(format!("it has {count} outputs ({}); export one, the logits", names.join(", "))));
+    let (dims, input_name) = input(&graph, options.input.as_deref()).map_err(wrong)?;
+    let output = match (&options.output, &graph.output[..]) {
+        (Some(output), _) => output.clone(),
+        (None, [output]) => output.name().to_owned(),
+        (None, outputs) => {
+            let names: Vec<String> = outputs.iter().take(8).map(|o| shown(o.name())).collect();
+            return Err(wrong(format!(
+                "it has {} outputs ({}); choose one, the logits, with --output, or export one",
+                outputs.len(),
+                names.join(", ")
+            )));
+        }
     };
-    let output = output.name().to_owned();
 
     let mut values = HashMap::new();
     for tensor in graph.initializer {
@@ -52,8 +72,9 @@ pub(super) fn read_within(bytes: &[u8], file: &str, budget: usize) -> Result<Gra
             return Err(wrong(format!("two initialisers are called {}", shown(&name))));
         }
     }
-    let builder = GraphBuilder::new(shown(file), input).map_err(|e| wrong(e.to_string()))?;
-    values.insert(input_name, Value::Tensor { id: builder.input(), is_map });
+    let builder = GraphBuilder::new(shown(file), natural(&dims)).map_err(|e| wrong(e.to_string()))?;
+    let input = Tensor { id: builder.input(), dims };
+    values.insert(input_name, Value::Tensor(input));
 
     let mut nodes = graph.node;
     let order = order(&nodes, &values, std::slice::from_ref(&output)).map_err(|(node, why)| match node {
@@ -61,7 +82,8 @@ pub(super) fn read_within(bytes: &[u8], file: &str, budget: usize) -> Result<Gra
         None => wrong(why),
     })?;
     let folder = Folder::new(opset);
-    let mut importer = Importer { builder, values, budget, folder, output: output.clone() };
+    let mut importer =
+        Importer { builder, values, budget, folder, moves: MOVES, opset, output: output.clone() };
     for index in order {
         let node = std::mem::take(&mut nodes[index]);
         importer.node(&node).map_err(|trouble| {
@@ -77,7 +99,7 @@ pub(super) fn read_within(bytes: &[u8], file: &str, budget: usize) -> Result<Gra
         })?;
     }
     match importer.values.get(&output) {
-        Some(&Value::Tensor { id, .. }) => importer.builder.finish(id).map_err(|e| wrong(e.to_string())),
+        Some(Value::Tensor(x)) => importer.builder.finish(x.id).map_err(|e| wrong(e.to_string())),
         _ => Err(wrong(format!("its output {} does not depend on its input", shown(&output)))),
     }
 }
@@ -98,8 +120,8 @@ pub(super) fn is_standard(domain: &str) -> bool {
     matches!(domain, "" | "ai.onnx")
 }
 
-/// The one input that is not an initialiser: its shape, whether it is a map N,C,H,W, its name.
-fn input(graph: &GraphProto) -> Result<(Shape, bool, String), String> {
+/// The one input that is not an initialiser: its dimensions, as they are or as they are given, and its name.
+fn input(graph: &GraphProto, given: Option<&[usize]>) -> Result<(Vec<usize>, String), String> {
     let initialisers: std::collections::HashSet<&str> = graph.initializer.iter().map(|t| t.name()).collect();
     let inputs: Vec<&ValueInfoProto> =
         graph.input.iter().filter(|i| !initialisers.contains(i.name())).collect();
@@ -119,35 +141,47 @@ fn input(graph: &GraphProto) -> Result<(Shape, bool, String), String> {
         ));
     }
     let dims = tensor.shape.as_ref().map_or(&[][..], |shape| &shape.dim);
+    if let Some(given) = given {
+        if (!dims.is_empty() && dims.len() != given.len()) || given.len() > MAX_RANK || given.contains(&0) {
+            return Err(format!("input {name} has {} axes, not the shape {given:?}", dims.len()));
+        }
+        let other = |(stated, &given): (&Dimension, &usize)| match stated.value {
+            Some(dimension::Value::DimValue(size)) => size > 0 && usize::try_from(size) != Ok(given),
+            _ => false,
+        };
+        return match dims.iter().zip(given).position(other) {
+            Some(axis) => Err(format!("input {name} has another size than {given:?} at axis {axis}")),
+            None => Ok((given.to_vec(), input.name().to_owned())),
+        };
+    }
     let mut fixed = Vec::new();
-    for (axis, dim) in dims.iter().enumerate().take(5) {
+    for (axis, dim) in dims.iter().enumerate().take(MAX_RANK) {
         fixed.push(match &dim.value {
             Some(dimension::Value::DimValue(size)) if *size > 0 => usize::try_from(*size).unwrap_or(usize::MAX),
             // The batch: any size will do, so one will.
             _ if axis == 0 => 1,
             Some(dimension::Value::DimParam(symbol)) => {
                 return Err(format!(
-                    "input {name} has the dynamic dimension {} at axis {axis}; export it with a fixed size (in PyTorch: \
-                     dynamic_axes for the batch only, or none)",
+                    "input {name} has the dynamic dimension {} at axis {axis}; say its size with --input-shape, or export it with a \
+                     fixed size (in PyTorch: dynamic_axes for the batch only, or none)",
                     shown(symbol)
                 ));
             }
             _ => {
                 return Err(format!(
-                    "input {name} has no fixed size at axis {axis}; export it with a fixed input shape"
+                    "input {name} has no fixed size at axis {axis}; say its size with --input-shape, or export it with a fixed \
+                     input shape"
                 ));
             }
         });
     }
-    let (shape, is_map) = match fixed[..] {
-        [1, c, h, w] => (Shape::new(c, h, w), true),
-        [1, n] => (Shape::vector(n), false),
-        [batch, _] | [batch, _, _, _] => {
-            return Err(format!("input {name} has batch size {batch}; export it with batch size 1"));
+    match fixed[..] {
+        [] => Err(format!("input {name} has 0 axes; N,C,H,W, N,C,L and N,C are read")),
+        [batch, _, ..] if batch != 1 => {
+            Err(format!("input {name} has batch size {batch}; export it with batch size 1"))
         }
-        _ => return Err(format!("input {name} has {} axes; N,C,H,W and N,C are read", dims.len())),
-    };
-    Ok((shape, is_map, input.name().to_owned()))
+        _ => Ok((fixed, input.name().to_owned())),
+    }
 }
 
 /// The nodes that the outputs need, each after what it reads; otherwise the node at fault, where there is one, and why.
@@ -240,29 +274,70 @@ pub(super) fn label(node: &NodeProto) -> String {
 fn hint(operator: &str) -> &'static str {
     match operator {
         "ArgMax" => "export the logits; the class is found from them",
-        "Transpose" => "export the network in channels-first layout (N,C,H,W)",
-        "Gather" | "Unsqueeze" | "Slice" | "Range" | "ConstantOfShape" | "If" | "Loop" => {
+        "Range" | "If" | "Loop" | "NonZero" => {
             "export with a fixed input shape and batch size 1 and constant folding, or run onnxsim, \
              so that no shape is computed"
         }
-        "QuantizeLinear" | "DequantizeLinear" | "QLinearConv" | "ConvInteger" => "export the float model",
-        "LeakyRelu" | "Sigmoid" | "Tanh" | "HardSwish" | "HardSigmoid" | "Elu" | "Gelu" => {
-            "train with ReLU or ReLU6 in its place"
+        "QuantizeLinear" | "DequantizeLinear" | "QLinearConv" | "ConvInteger" => {
+            "export a model whose activations are floats; weights may be quantised"
         }
-        "Pad" => "give the padding to the convolution or pool that follows",
+        "InstanceNormalization" | "LayerNormalization" | "GroupNormalization" | "LRN" => {
+            "train with batch normalisation in its place: what depends on the input's statistics has no protocol"
+        }
+        "Exp" | "Log" | "Sqrt" | "Pow" | "Selu" | "Celu" | "Softplus" | "Mish" | "Softsign" => {
+            "train with ReLU, ReLU6, HardSwish, Sigmoid, Tanh, GELU or ELU in its place"
+        }
+        "LSTM" | "GRU" | "RNN" => "networks with state are not run; use convolutions",
         _ => "use a supported one in its place",
     }
 }
 
+/// Elements of tensors whose elements are moved, all together.
+const MOVES: usize = 1 << 29;
+
 /// What an ONNX value is.
 #[derive(Clone, Debug)]
 enum Value {
-    /// Computed. `is_map` tells N,C,H,W from N,C, which is the same where H = W = 1.
-    Tensor { id: NodeId, is_map: bool },
+    /// Computed.
+    Tensor(Tensor),
     /// Known.
     Constant(Rc<TensorProto>),
     /// A known matrix, transposed.
     Transposed(Rc<TensorProto>),
+    /// erf(x / sqrt 2), or with 1 added to it: half way to a GELU of x, and of no other use.
+    Erf { x: NodeId, dims: Vec<usize>, plus_one: bool },
+    /// Twice the GELU of x.
+    TwiceGelu { x: NodeId, dims: Vec<usize> },
+}
+
+/// A computed value: the elements of the node, in their order, as an array of the dimensions that ONNX gives it.
+#[derive(Clone, Debug)]
+struct Tensor {
+    id: NodeId,
+    dims: Vec<usize>,
+}
+
+impl Tensor {
+    fn len(&self) -> usize {
+        self.dims.iter().product()
+    }
+
+    /// Whether there is an axis of channels, after a batch of one.
+    fn has_channels(&self) -> bool {
+        self.dims.len() >= 2 && self.dims[0] == 1
+    }
+}
+
+/// The shape of a network's value that has these dimensions: axis 1 has the channels, where the batch is 1.
+fn natural(dims: &[usize]) -> Shape {
+    let len = |dims: &[usize]| dims.iter().fold(1usize, |n, &d| n.saturating_mul(d));
+    match *dims {
+        [1, c] => Shape::vector(c),
+        [1, c, w] => Shape::new(c, 1, w),
+        [1, c, h, w] => Shape::new(c, h, w),
+        [1, c, ref rest @ ..] => Shape::new(c, 1, len(rest)),
+        _ => Shape::vector(len(dims)),
+    }
 }
 
 /// Why a node was not taken.
@@ -298,16 +373,11 @@ struct Importer {
     /// Weights that may still be read.
     budget: usize,
     folder: Folder,
+    /// Elements that may still be moved.
+    moves: usize,
+    opset: i64,
     /// The name of the output.
     output: String,
-}
-
-/// A computed operand.
-#[derive(Clone, Copy)]
-struct Tensor {
-    id: NodeId,
-    shape: Shape,
-    is_map: bool,
 }
 
 impl Importer {
@@ -319,28 +389,35 @@ impl Importer {
             self.values.extend(node.output.iter().cloned().zip(values.into_iter().map(Value::Constant)));
             return Ok(());
         }
+        if let Some(values) = self.moved(node)? {
+            self.values.extend(node.output.iter().cloned().zip(values.into_iter().map(Value::Tensor)));
+            return Ok(());
+        }
         let value = match node.op_type() {
             "Conv" => self.conv(node)?,
+            "ConvTranspose" => self.conv_transpose(node)?,
             "Gemm" => self.gemm(node)?,
             "MatMul" => self.mat_mul(node)?,
             "BatchNormalization" => self.batch_norm(node)?,
-            "Relu" => self.keep_rank(node, Op::Relu)?,
+            "Relu" => self.elementwise(node, Op::Relu)?,
             "Clip" => self.clip(node)?,
+            "Max" | "Min" => self.bound(node)?,
+            "LeakyRelu" => self.leaky_relu(node)?,
             "PRelu" => self.prelu(node)?,
+            "HardSigmoid" => self.hard_sigmoid(node)?,
+            "Sigmoid" | "Tanh" | "HardSwish" | "Elu" | "Gelu" => self.smooth(node)?,
+            "Erf" => self.erf(node)?,
             "Where" => self.choice(node)?,
             "MaxPool" => self.max_pool(node)?,
             "AveragePool" => self.average_pool(node)?,
-            "GlobalAveragePool" => {
-                let x = self.map(node)?;
-                self.push(node, Op::GlobalAvgPool, vec![x.id], true)?
-            }
+            "GlobalAveragePool" | "GlobalMaxPool" => self.global_pool(node)?,
             "ReduceMean" => self.reduce_mean(node)?,
             "Add" | "Sub" | "Mul" | "Div" => self.arithmetic(node)?,
+            "Neg" => self.negate(node)?,
             "Concat" => self.concat(node)?,
-            "Flatten" => self.flatten(node)?,
-            "Reshape" => self.reshape(node)?,
-            "Squeeze" => self.squeeze(node)?,
-            "Identity" | "Dropout" => self.value(node, 0)?.ok_or("it has no input")?.clone(),
+            "Identity" => self.value(node, 0)?.ok_or("it has no input")?.clone(),
+            "Dropout" => self.dropout(node)?,
+            "Abs" => self.absolute(node)?,
             "Constant" => constant(node)?,
             "Transpose" => self.transpose(node)?,
             "Cast" => self.cast(node)?,
@@ -352,18 +429,87 @@ impl Importer {
         Ok(())
     }
 
-    fn push(
-        &mut self,
-        node: &NodeProto,
-        op: Op,
-        inputs: Vec<NodeId>,
-        is_map: bool,
-    ) -> Result<Value, Trouble> {
-        let id = self.builder.push(name(node), op, inputs).map_err(|e| match e {
+    // The network. ---------------------------------------------------------------------------------------
+
+    /// Appends a node named after that of the model, and `part` where it is not all of it.
+    fn add(&mut self, node: &NodeProto, part: &str, op: Op, inputs: Vec<NodeId>) -> Result<NodeId, Trouble> {
+        let name = match part {
+            "" => name(node).to_owned(),
+            part => format!("{}/{part}", name(node)),
+        };
+        let id = self.builder.push(name, op, inputs).map_err(|e| match e {
             copriv_ir::Error::Node { fault, .. } => fault.to_string(),
             network => network.to_string(),
         })?;
-        Ok(Value::Tensor { id, is_map })
+        Ok(id)
+    }
+
+    /// The elements of a value in the same order, as another shape.
+    fn shaped(
+        &mut self,
+        node: &NodeProto,
+        part: &str,
+        mut x: NodeId,
+        shape: Shape,
+    ) -> Result<NodeId, Trouble> {
+        // Shapes between are none of what comes of them.
+        while self.builder.shape(x) != shape
+            && let (op, &[before]) = self.builder.node(x)
+            && let true = match op {
+                Op::Flatten => true,
+                Op::View(view) => view.is_identity(self.builder.shape(before).len()),
+                _ => false,
+            }
+        {
+            x = before;
+        }
+        if self.builder.shape(x) == shape {
+            return Ok(x);
+        }
+        let op = if shape.is_vector() {
+            Op::Flatten
+        } else {
+            Op::View(View::reshape(shape).map_err(|fault| fault.to_string())?)
+        };
+        self.add(node, part, op, vec![x])
+    }
+
+    /// The value as a map: its channels along axis 1, and all that follows.
+    fn channelwise(&mut self, node: &NodeProto, x: &Tensor) -> Result<NodeId, Trouble> {
+        if !x.has_channels() {
+            return Err(format!("its input has shape {:?}; channels are along axis 1", x.dims).into());
+        }
+        if self.builder.shape(x.id).channels == x.dims[1] {
+            return Ok(x.id);
+        }
+        self.shaped(node, "channels", x.id, natural(&x.dims))
+    }
+
+    /// The first input as what windows slide over: N,C,H,W, or N,C,L as a map of one row. Also how many axes windows have.
+    fn map(&mut self, node: &NodeProto) -> Result<(NodeId, Shape, usize), Trouble> {
+        let x = self.tensor(node, 0)?;
+        if !matches!(x.dims[..], [1, _, _] | [1, _, _, _]) {
+            return Err(
+                format!("its input has shape {:?}; it takes N,C,H,W or N,C,L with N = 1", x.dims).into()
+            );
+        }
+        let shape = natural(&x.dims);
+        let id = self.shaped(node, "map", x.id, shape)?;
+        Ok((id, shape, x.dims.len() - 2))
+    }
+
+    /// The value of a node that windows have slid over on `axes` axes.
+    fn of_map(&self, id: NodeId, axes: usize) -> Value {
+        let Shape { channels, height, width } = self.builder.shape(id);
+        let dims = if axes == 1 { vec![1, channels, width] } else { vec![1, channels, height, width] };
+        Value::Tensor(Tensor { id, dims })
+    }
+
+    /// An operation that changes each element by itself, or with others of its channel.
+    fn elementwise(&mut self, node: &NodeProto, op: Op) -> Result<Value, Trouble> {
+        let x = self.tensor(node, 0)?;
+        let id = self.add(node, "", op, vec![x.id])?;
+        Ok(Value::Tensor(Tensor { id, ..x }))
     }
 
     /// The outputs of a node that computes constants, of constants or of a shape.
@@ -372,16 +518,16 @@ impl Importer {
             return Ok(None);
         }
         if node.op_type() == "Shape"
-            && let Some(Value::Tensor { .. }) = self.value(node, 0)?
+            && let Some(Value::Tensor(x)) = self.value(node, 0)?
         {
-            return Ok(Some(vec![fold::shape(node, &dims(self.tensor(node, 0)?))?]));
+            return Ok(Some(vec![fold::shape(node, &x.dims)?]));
         }
         let mut inputs = Vec::with_capacity(node.input.len());
         for index in 0..node.input.len() {
             inputs.push(match self.value(node, index)? {
                 None => None,
                 Some(Value::Constant(tensor)) => Some(tensor.clone()),
-                Some(Value::Tensor { .. } | Value::Transposed(_)) => return Ok(None),
+                Some(_) => return Ok(None),
             });
         }
         // Matrices are transposed where they are used, and not copied.
@@ -410,26 +556,17 @@ impl Importer {
 
     fn tensor(&self, node: &NodeProto, index: usize) -> Result<Tensor, Trouble> {
         match self.value(node, index)? {
-            Some(&Value::Tensor { id, is_map }) => Ok(Tensor { id, shape: self.builder.shape(id), is_map }),
+            Some(Value::Tensor(x)) => Ok(x.clone()),
             Some(Value::Constant(_) | Value::Transposed(_)) => Err(format!(
                 "input {index} is a constant where a computed tensor belongs; simplify the model first, for \
                  instance with onnxsim"
             )
             .into()),
+            Some(Value::Erf { .. } | Value::TwiceGelu { .. }) => {
+                Err(format!("input {index} is of an Erf that is not part of a GELU; {}", hint("Erf")).into())
+            }
             None => Err(format!("input {index} is missing").into()),
         }
-    }
-
-    /// The first input, of shape N,C,H,W.
-    fn map(&self, node: &NodeProto) -> Result<Tensor, Trouble> {
-        let x = self.tensor(node, 0)?;
-        if x.is_map { Ok(x) } else { Err("its input has shape N,C; it takes N,C,H,W".into()) }
-    }
-
-    /// The first input, of shape N,C.
-    fn vector(&self, node: &NodeProto) -> Result<Tensor, Trouble> {
-        let x = self.tensor(node, 0)?;
-        if !x.is_map { Ok(x) } else { Err("its input has shape N,C,H,W; flatten it first".into()) }
     }
 
     fn constant(&self, node: &NodeProto, index: usize) -> Result<Option<Rc<TensorProto>>, Trouble> {
@@ -439,7 +576,7 @@ impl Importer {
             Some(Value::Transposed(_)) => {
                 Err(format!("input {index} is a transposed constant; only matrix products take one").into())
             }
-            Some(Value::Tensor { .. }) => {
+            Some(_) => {
                 Err(format!("input {index} is computed; it must be a constant or an initialiser").into())
             }
         }
@@ -460,42 +597,18 @@ impl Importer {
         }
     }
 
-    // Operators. -----------------------------------------------------------------------------------------
-
-    fn keep_rank(&mut self, node: &NodeProto, op: Op) -> Result<Value, Trouble> {
-        let x = self.tensor(node, 0)?;
-        self.push(node, op, vec![x.id], x.is_map)
+    fn zeros(&mut self, length: usize) -> Result<Vec<f32>, Trouble> {
+        self.budget = self.budget.checked_sub(length).ok_or("it has too many outputs")?;
+        Ok(vec![0.0; length])
     }
 
-    fn conv(&mut self, node: &NodeProto) -> Result<Value, Trouble> {
-        let x = self.map(node)?;
-        let tensor = self.required(node, 1)?;
-        let (dims, _) = tensor.shape()?;
-        let [out_channels, per_group, kernel_h, kernel_w] = dims[..] else {
-            return Err(format!(
-                "{} has {} dimensions; two-dimensional convolutions have 4",
-                tensor.label(),
-                dims.len()
-            )
-            .into());
-        };
-        let window = window(node, Some([kernel_h, kernel_w]), x.shape)?;
-        let groups = int(node, "group", 1)?;
-        let groups = usize::try_from(groups).map_err(|_| format!("group {groups} is negative"))?;
-        if per_group.checked_mul(groups) != Some(x.shape.channels) {
-            return Err(format!(
-                "{} with dimensions {dims:?} and {groups} groups does not fit {} input channels",
-                tensor.label(),
-                x.shape.channels
-            )
-            .into());
+    fn dropout(&mut self, node: &NodeProto) -> Result<Value, Trouble> {
+        if let Some(training) = self.constant(node, 2)?
+            && training.bools(&mut self.budget)?.contains(&true)
+        {
+            return Err("it is in training mode; export the network in evaluation mode".into());
         }
-        let weight = tensor.floats(&mut self.budget)?;
-        let bias = match self.value(node, 2)? {
-            Some(_) => self.list(node, 2, out_channels)?,
-            None => self.zeros(out_channels)?,
-        };
-        self.push(node, Op::Conv { window, groups, out_channels, weight, bias }, vec![x.id], true)
+        Ok(self.value(node, 0)?.ok_or("it has no input")?.clone())
     }
 
     /// A cast of what is computed, all of which are floats, to floats.
@@ -514,462 +627,19 @@ impl Importer {
     /// logits differ.
     fn softmax(&self, node: &NodeProto) -> Result<Value, Trouble> {
         let x = self.tensor(node, 0)?;
-        let axis = int(node, "axis", -1)?;
-        let classes = x.shape.is_vector() && (axis == 1 || !x.is_map && axis == -1);
-        if !classes || node.output.first() != Some(&self.output) {
-            return Err("over the classes and as the last of the network it is left out; export the network without others".into());
-        }
-        Ok(Value::Tensor { id: x.id, is_map: x.is_map })
-    }
-
-    fn zeros(&mut self, length: usize) -> Result<Vec<f32>, Trouble> {
-        self.budget = self.budget.checked_sub(length).ok_or("it has too many outputs")?;
-        Ok(vec![0.0; length])
-    }
-
-    fn gemm(&mut self, node: &NodeProto) -> Result<Value, Trouble> {
-        let x = self.vector(node)?;
-        if int(node, "transA", 0)? != 0 {
-            return Err("transA is not supported; the input is a vector".into());
-        }
-        let (alpha, beta) = (float(node, "alpha", 1.0)?, float(node, "beta", 1.0)?);
-        let transposed = int(node, "transB", 0)? != 0;
-        let (outputs, mut weight) = self.matrix(node, x, transposed)?;
-        if alpha != 1.0 {
-            weight.iter_mut().for_each(|w| *w *= alpha);
-        }
-        let bias = match self.constant(node, 2)? {
-            None => self.zeros(outputs)?,
-            Some(tensor) => {
-                let (dims, _) = tensor.shape()?;
-                let mut bias = tensor.floats(&mut self.budget)?;
-                if bias.len() == 1 {
-                    let value = bias[0];
-                    bias = self.zeros(outputs)?;
-                    bias.fill(value);
-                }
-                if bias.len() != outputs || !matches!(dims[..], [] | [_] | [1, _]) {
-                    return Err(format!(
-                        "{} with dimensions {dims:?} is no bias of {outputs} outputs",
-                        tensor.label()
-                    )
-                    .into());
-                }
-                if beta != 1.0 {
-                    bias.iter_mut().for_each(|b| *b *= beta);
-                }
-                bias
-            }
-        };
-        self.push(node, Op::Linear { outputs, weight, bias }, vec![x.id], false)
-    }
-
-    fn mat_mul(&mut self, node: &NodeProto) -> Result<Value, Trouble> {
-        let x = self.vector(node)?;
-        let (outputs, weight) = self.matrix(node, x, false)?;
-        let bias = self.zeros(outputs)?;
-        self.push(node, Op::Linear { outputs, weight, bias }, vec![x.id], false)
-    }
-
-    /// A matrix of weights as the exporters of PyTorch store it; layouts of pictures are not changed.
-    fn transpose(&self, node: &NodeProto) -> Result<Value, Trouble> {
-        let value = self.value(node, 0)?.ok_or("it has no input")?;
-        let (Value::Constant(tensor) | Value::Transposed(tensor)) = value else {
-            return Err(Trouble::Operator);
-        };
-        let (dims, _) = tensor.shape()?;
-        if dims.len() != 2 || !matches!(ints(node, "perm")?.unwrap_or(&[1, 0]), [1, 0]) {
-            return Err(format!(
-                "it permutes {} with dimensions {dims:?}; matrices are transposed",
-                tensor.label()
-            )
-            .into());
-        }
-        Ok(match value {
-            Value::Constant(_) => Value::Transposed(tensor.clone()),
-            _ => Value::Constant(tensor.clone()),
-        })
-    }
-
-    /// Input 1 as a matrix of outputs x inputs; it is given so where `transposed`, else inputs x outputs.
-    fn matrix(
-        &mut self,
-        node: &NodeProto,
-        x: Tensor,
-        transposed: bool,
-    ) -> Result<(usize, Vec<f32>), Trouble> {
-        let (tensor, transposed) = match self.value(node, 1)? {
-            Some(Value::Transposed(tensor)) => (tensor.clone(), !transposed),
-            _ => (self.required(node, 1)?, transposed),
-        };
-        let (dims, _) = tensor.shape()?;
-        let inputs = x.shape.channels;
-        let outputs = match dims[..] {
-            [outputs, n] if transposed && n == inputs => outputs,
-            [n, outputs] if !transposed && n == inputs => outputs,
-            _ => {
-                return Err(format!(
-                    "{} with dimensions {dims:?} does not fit {inputs} inputs",
-                    tensor.label()
-                )
-                .into());
-            }
-        };
-        let stored = tensor.floats(&mut self.budget)?;
-        if transposed {
-            return Ok((outputs, stored));
-        }
-        let weight = (0..outputs).flat_map(|o| stored.iter().skip(o).step_by(outputs).copied()).collect();
-        Ok((outputs, weight))
-    }
-
-    fn batch_norm(&mut self, node: &NodeProto) -> Result<Value, Trouble> {
-        let x = self.tensor(node, 0)?;
-        if int(node, "training_mode", 0)? != 0 {
-            return Err("it is in training mode; export the network in evaluation mode".into());
-        }
-        if int(node, "spatial", 1)? != 1 {
-            return Err("spatial 0 is not supported; export with a later opset".into());
-        }
-        let epsilon = f64::from(float(node, "epsilon", 1e-5)?);
-        let channels = x.shape.channels;
-        let mut list = |index| self.list(node, index, channels);
-        let (gamma, beta, mean, variance) = (list(1)?, list(2)?, list(3)?, list(4)?);
-        let scale: Vec<f64> = gamma
-            .iter()
-            .zip(&variance)
-            .map(|(&g, &v)| f64::from(g) / (f64::from(v) + epsilon).sqrt())
-            .collect();
-        let shift = scale
-            .iter()
-            .zip(beta.iter().zip(&mean))
-            .map(|(&s, (&b, &m))| (f64::from(b) - f64::from(m) * s) as f32)
-            .collect();
-        let scale = scale.into_iter().map(|s| s as f32).collect();
-        self.push(node, Op::BatchNorm { scale, shift }, vec![x.id], x.is_map)
-    }
-
-    fn clip(&mut self, node: &NodeProto) -> Result<Value, Trouble> {
-        let mut bound = |index, attribute, default: f32| match self.constant(node, index)? {
-            Some(_) => Ok(self.list(node, index, 1)?[0]),
-            None => float(node, attribute, default),
-        };
-        let (low, high) = (bound(1, "min", f32::MIN)?, bound(2, "max", f32::MAX)?);
-        let op = if low == 0.0 && high == f32::MAX { Op::Relu } else { Op::Clip { low, high } };
-        self.keep_rank(node, op)
-    }
-
-    /// A ReLU of the elements whose slope is 0; those whose slope is 1 have none.
-    fn prelu(&mut self, node: &NodeProto) -> Result<Value, Trouble> {
-        let x = self.tensor(node, 0)?;
-        let tensor = self.required(node, 1)?;
-        let slopes = tensor.floats(&mut self.budget)?;
-        if let Some(index) = slopes.iter().position(|&slope| slope != 0.0 && slope != 1.0) {
-            return Err(format!(
-                "{}: slope {index} is {}; slopes are 0 (a ReLU) or 1 (none): train with ReLU, or with a mask of ReLUs",
-                tensor.label(),
-                slopes[index]
-            )
-            .into());
-        }
-        let keep: Vec<bool> =
-            self.broadcast(&tensor, &slopes, x)?.iter().map(|&slope| slope == 0.0).collect();
-        let op = Op::Partial { activation: Activation::Relu, keep: keep.into() };
-        self.push(node, op, vec![x.id], x.is_map)
-    }
-
-    /// A choice between an activation and what it reads, by a constant mask.
-    fn choice(&mut self, node: &NodeProto) -> Result<Value, Trouble> {
-        let tensor = self.required(node, 0)?;
-        let [a, b] = [self.tensor(node, 1)?, self.tensor(node, 2)?];
-        let (x, activation, kept) = match [(a, b), (b, a)].map(|(y, x)| self.activation_of(y, x)) {
-            [Some(activation), _] => (b, activation, true),
-            [None, Some(activation)] => (a, activation, false),
-            [None, None] => {
-                return Err("it chooses between other things than a Relu or Clip and what that reads".into());
-            }
-        };
-        let mask = tensor.bools(&mut self.budget)?;
-        let keep: Vec<bool> =
-            self.broadcast(&tensor, &mask, x)?.iter().map(|&chosen| chosen == kept).collect();
-        self.push(node, Op::Partial { activation, keep: keep.into() }, vec![x.id], x.is_map)
-    }
-
-    /// What `y` is, where it is an activation of all of `x`.
-    fn activation_of(&self, y: Tensor, x: Tensor) -> Option<Activation> {
-        let (op, inputs) = self.builder.node(y.id);
-        match op {
-            _ if inputs != [x.id] || x.is_map != y.is_map => None,
-            Op::Relu => Some(Activation::Relu),
-            &Op::Clip { low, high } => Some(Activation::Clip { low, high }),
-            _ => None,
-        }
-    }
-
-    /// The values of a constant, one for each element of `x`.
-    fn broadcast<T: Copy>(
-        &mut self,
-        tensor: &TensorProto,
-        values: &[T],
-        x: Tensor,
-    ) -> Result<Vec<T>, Trouble> {
-        let ((from, _), to) = (tensor.shape()?, dims(x));
-        // Axes are aligned on the right.
-        let fits = from.len() <= to.len()
-            && from.iter().rev().zip(to.iter().rev()).all(|(&from, &to)| from == 1 || from == to);
-        if !fits || values.is_empty() {
-            return Err(format!("{} with dimensions {from:?} does not fit {to:?}", tensor.label()).into());
-        }
-        self.budget = self.budget.checked_sub(x.shape.len()).ok_or("it has too many elements")?;
-        // Where an element's value is: the axes of 1 do not count.
-        let value = |element: usize| {
-            let (mut rest, mut step, mut at) = (element, 1, 0);
-            for (axis, &size) in to.iter().rev().enumerate() {
-                if let Some(&own) = from.iter().rev().nth(axis).filter(|&&own| own > 1) {
-                    at += rest % size * step;
-                    step *= own;
-                }
-                rest /= size;
-            }
-            values[at]
-        };
-        Ok((0..x.shape.len()).map(value).collect())
-    }
-
-    fn max_pool(&mut self, node: &NodeProto) -> Result<Value, Trouble> {
-        let x = self.map(node)?;
-        let mut window = window(node, None, x.shape)?;
-        // Padding does not count in a maximum, so more of it below and on the right rounds the size up.
-        let more = rounding_up(node, &window, x.shape)?;
-        window.padding[2] += more[0];
-        window.padding[3] += more[1];
-        self.push(node, Op::MaxPool(window), vec![x.id], true)
-    }
-
-    fn average_pool(&mut self, node: &NodeProto) -> Result<Value, Trouble> {
-        let x = self.map(node)?;
-        let window = window(node, None, x.shape)?;
-        if rounding_up(node, &window, x.shape)? != [0, 0] {
+        let rank = x.dims.len() as i64;
+        let axis = int(node, "axis", if self.opset < 13 { 1 } else { -1 })?;
+        let axis = if axis < 0 { axis.saturating_add(rank) } else { axis };
+        let after = usize::try_from(axis).ok().and_then(|axis| x.dims.get(axis..)).unwrap_or_default();
+        // It was over all axes from that one on.
+        let over = if self.opset < 13 { after.iter().product() } else { after.first().copied().unwrap_or(0) };
+        if over != x.len() || node.output.first() != Some(&self.output) {
             return Err(
-                "ceil_mode averages over fewer elements at the border; export with ceil_mode 0".into()
+                "over the classes and as the last of the network it is left out; export the network without others".into()
             );
         }
-        if window.padding != [0; 4] && int(node, "count_include_pad", 0)? != 1 {
-            return Err("it averages without its padding; use no padding or count_include_pad=1".into());
-        }
-        self.push(node, Op::AvgPool(window), vec![x.id], true)
+        Ok(Value::Tensor(x))
     }
-
-    fn reduce_mean(&mut self, node: &NodeProto) -> Result<Value, Trouble> {
-        let x = self.map(node)?;
-        let mut axes = self.axes(node, 4)?.ok_or("it takes the mean of everything; give axes 2 and 3")?;
-        axes.sort_unstable();
-        if axes != [2, 3] {
-            return Err(format!("it takes the mean over axes {axes:?}; axes 2 and 3 are supported").into());
-        }
-        let is_map = int(node, "keepdims", 1)? != 0;
-        self.push(node, Op::GlobalAvgPool, vec![x.id], is_map)
-    }
-
-    /// The axes of a reduction, an attribute or, in later opsets, an input.
-    fn axes(&self, node: &NodeProto, rank: i64) -> Result<Option<Vec<i64>>, Trouble> {
-        let axes = match self.constant(node, 1)? {
-            Some(tensor) => Some(tensor.ints()?),
-            None => ints(node, "axes")?.map(<[i64]>::to_vec),
-        };
-        let normal = |axis: i64| match axis {
-            a if (0..rank).contains(&a) => Ok(a),
-            a if (-rank..0).contains(&a) => Ok(a + rank),
-            a => Err(Trouble::from(format!("axis {a} is outside its input of {rank} axes"))),
-        };
-        axes.filter(|axes| !axes.is_empty()).map(|axes| axes.into_iter().map(normal).collect()).transpose()
-    }
-
-    fn arithmetic(&mut self, node: &NodeProto) -> Result<Value, Trouble> {
-        let operator = node.op_type();
-        let is_constant = |i| Ok::<_, Trouble>(matches!(self.value(node, i)?, Some(Value::Constant(_))));
-        let (x_index, c_index) = match (is_constant(0)?, is_constant(1)?) {
-            (false, true) => (0, 1),
-            (true, false) => (1, 0),
-            _ if operator == "Add" => {
-                let (a, b) = (self.tensor(node, 0)?, self.tensor(node, 1)?);
-                if a.is_map != b.is_map {
-                    return Err("it adds N,C to N,C,H,W; make the shapes equal".into());
-                }
-                return self.push(node, Op::Add, vec![a.id, b.id], a.is_map);
-            }
-            _ => return Err(format!("{operator} is supported with one constant operand").into()),
-        };
-        let x = self.tensor(node, x_index)?;
-        if let Some(map) = self.per_element(node, c_index, x)? {
-            // x plus a map, as a convolution with the identity.
-            let all = |value: f32| vec![value; x.shape.channels];
-            let (weight, bias) = match (operator, x_index) {
-                ("Add", _) => (all(1.0), map),
-                ("Sub", 0) => (all(1.0), map.iter().map(|c| -c).collect()),
-                ("Sub", _) => (all(-1.0), map),
-                _ => return Err(format!("{operator} by a map of constants is not supported").into()),
-            };
-            let (window, groups, out_channels) =
-                (Window::square(1, 1, 0), x.shape.channels, x.shape.channels);
-            return self.push(
-                node,
-                Op::Conv { window, groups, out_channels, weight, bias },
-                vec![x.id],
-                true,
-            );
-        }
-        let constant = self.per_channel(node, c_index, x)?;
-        let all = |value: f32| vec![value; constant.len()];
-        let (scale, shift) = match (operator, x_index) {
-            ("Add", _) => (all(1.0), constant),
-            ("Mul", _) => (constant.clone(), all(0.0)),
-            ("Sub", 0) => (all(1.0), constant.iter().map(|c| -c).collect()),
-            ("Sub", _) => (all(-1.0), constant),
-            ("Div", 0) => (constant.iter().map(|c| 1.0 / c).collect(), all(0.0)),
-            _ => return Err("a constant divided by a tensor is not supported".into()),
-        };
-        self.push(node, Op::BatchNorm { scale, shift }, vec![x.id], x.is_map)
-    }
-
-    /// Constant `index` where it has one value for each element of the map `x`.
-    fn per_element(
-        &mut self,
-        node: &NodeProto,
-        index: usize,
-        x: Tensor,
-    ) -> Result<Option<Vec<f32>>, Trouble> {
-        let tensor = self.required(node, index)?;
-        let (dims, _) = tensor.shape()?;
-        let Shape { channels, height, width } = x.shape;
-        let map = [1, channels, height, width];
-        if !x.is_map || height * width == 1 || !(3..=4).contains(&dims.len()) || !map.ends_with(&dims[..]) {
-            return Ok(None);
-        }
-        Ok(Some(tensor.floats(&mut self.budget)?))
-    }
-
-    /// Constant `index`, broadcast to one value per channel of `x`.
-    fn per_channel(&mut self, node: &NodeProto, index: usize, x: Tensor) -> Result<Vec<f32>, Trouble> {
-        let tensor = self.required(node, index)?;
-        let (dims, count) = tensor.shape()?;
-        let (rank, channels) = (if x.is_map { 4 } else { 2 }, x.shape.channels);
-        // Axes are aligned on the right; the channels are axis 1.
-        let only_channels = dims.iter().rev().enumerate().all(|(i, &d)| d == 1 || i + 2 == rank);
-        if dims.len() > rank || !only_channels || (count != 1 && count != channels) {
-            return Err(format!(
-                "{} with dimensions {dims:?} is not one value or one per channel ({channels})",
-                tensor.label()
-            )
-            .into());
-        }
-        let values = tensor.floats(&mut self.budget)?;
-        if values.len() == channels {
-            return Ok(values);
-        }
-        let mut same = self.zeros(channels)?;
-        same.fill(values[0]);
-        Ok(same)
-    }
-
-    fn concat(&mut self, node: &NodeProto) -> Result<Value, Trouble> {
-        let operands: Vec<Tensor> =
-            (0..node.input.len()).map(|i| self.tensor(node, i)).collect::<Result<_, _>>()?;
-        let is_map = operands.first().ok_or("it has no input")?.is_map;
-        if operands.iter().any(|x| x.is_map != is_map) {
-            return Err("it joins N,C to N,C,H,W; make the ranks equal".into());
-        }
-        let rank = if is_map { 4 } else { 2 };
-        let axis = int(node, "axis", 1)?;
-        if axis != 1 && axis != 1 - rank {
-            return Err(format!("it joins along axis {axis}; axis 1, the channels, is supported").into());
-        }
-        self.push(node, Op::Concat, operands.iter().map(|x| x.id).collect(), is_map)
-    }
-
-    /// `x` as a vector: flattened where it is not one.
-    fn as_vector(&mut self, node: &NodeProto, x: Tensor, is_map: bool) -> Result<Value, Trouble> {
-        if x.shape.is_vector() {
-            Ok(Value::Tensor { id: x.id, is_map })
-        } else {
-            self.push(node, Op::Flatten, vec![x.id], is_map)
-        }
-    }
-
-    fn flatten(&mut self, node: &NodeProto) -> Result<Value, Trouble> {
-        let x = self.tensor(node, 0)?;
-        let dims = dims(x);
-        let axis = int(node, "axis", 1)?;
-        let axis = if axis < 0 { axis.saturating_add(dims.len() as i64) } else { axis };
-        let before = usize::try_from(axis).ok().and_then(|axis| dims.get(..axis));
-        match before {
-            Some(before) if before.iter().all(|&d| d == 1) => self.as_vector(node, x, false),
-            _ => Err(format!("it flattens {dims:?} at axis {axis}; axis 1 is supported").into()),
-        }
-    }
-
-    fn reshape(&mut self, node: &NodeProto) -> Result<Value, Trouble> {
-        let x = self.tensor(node, 0)?;
-        let from = dims(x);
-        let wanted = match self.constant(node, 1)? {
-            Some(tensor) => tensor.ints()?,
-            None => ints(node, "shape")?.ok_or("it has no shape")?.to_vec(),
-        };
-        let keep_zero = int(node, "allowzero", 0)? == 0;
-        let wrong = || {
-            Trouble::from(format!(
-                "it reshapes {from:?} to {wanted:?}; only flattening to a vector is supported"
-            ))
-        };
-        let mut to = Vec::new();
-        for (axis, &size) in wanted.iter().enumerate() {
-            to.push(match size {
-                0 if keep_zero => *from.get(axis).ok_or_else(wrong)?,
-                // Found below, from the others.
-                -1 => 1,
-                size => usize::try_from(size).map_err(|_| wrong())?,
-            });
-        }
-        let total = x.shape.len();
-        let known = to.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).ok_or_else(wrong)?;
-        if let Some(axis) = wanted.iter().position(|&size| size == -1) {
-            to[axis] = total.checked_div(known).ok_or_else(wrong)?;
-        }
-        if to.iter().try_fold(1usize, |n, &d| n.checked_mul(d)) != Some(total) {
-            return Err(wrong());
-        }
-        match to[..] {
-            _ if to == from => Ok(Value::Tensor { id: x.id, is_map: x.is_map }),
-            [_] | [1, _] => self.as_vector(node, x, false),
-            [1, _, 1, 1] => self.as_vector(node, x, true),
-            _ => Err(wrong()),
-        }
-    }
-
-    fn squeeze(&mut self, node: &NodeProto) -> Result<Value, Trouble> {
-        let x = self.tensor(node, 0)?;
-        let from = dims(x);
-        let axes = self.axes(node, from.len() as i64)?;
-        let removed = |axis: usize| match &axes {
-            Some(axes) => axes.contains(&(axis as i64)),
-            None => from[axis] == 1,
-        };
-        if let Some(axis) = (0..from.len()).find(|&axis| removed(axis) && from[axis] != 1) {
-            return Err(format!("it removes axis {axis} of {from:?}, which is not 1").into());
-        }
-        let kept: Vec<usize> = (0..from.len()).filter(|&axis| !removed(axis)).collect();
-        match kept[..] {
-            _ if kept.len() == from.len() => Ok(Value::Tensor { id: x.id, is_map: x.is_map }),
-            [0, 1] | [1] => self.as_vector(node, x, false),
-            _ => Err(format!("it makes axes {kept:?} of {from:?}; only a vector is supported").into()),
-        }
-    }
-}
-
-/// The dimensions that ONNX gives a tensor.
-fn dims(x: Tensor) -> Vec<usize> {
-    let Shape { channels, height, width } = x.shape;
-    if x.is_map { vec![1, channels, height, width] } else { vec![1, channels] }
 }
 
 /// The value of a `Constant` node.

@@ -25,7 +25,8 @@ fn one(graph: &Graph, node: &Node, values: &[Vec<f32>], input: &[f32]) -> Vec<f3
     match &node.op {
         Op::Input => unreachable!(),
         Op::Conv { window, groups, weight, bias, .. } => {
-            let mut out: Vec<f32> = bias.iter().flat_map(|&b| vec![b; y.area()]).collect();
+            let each = y.len() / bias.len();
+            let mut out: Vec<f32> = bias.iter().flat_map(|&b| vec![b; each]).collect();
             let (x, padded) = pad(x, shape, window, 0.0);
             let (per_group, outputs) = (shape.channels / groups, y.channels / groups);
             for o in 0..y.channels {
@@ -75,6 +76,15 @@ fn one(graph: &Graph, node: &Node, values: &[Vec<f32>], input: &[f32]) -> Vec<f3
         Op::AvgPool(window) => {
             pool(x, shape, y, window, 0.0, |a| a.iter().sum::<f32>() / window.area() as f32)
         }
+        Op::AvgPoolInside(window) => pool(x, shape, y, window, f32::NAN, |a| {
+            let inside: Vec<f32> = a.into_iter().filter(|x| !x.is_nan()).collect();
+            inside.iter().sum::<f32>() / inside.len() as f32
+        }),
+        Op::Smooth(function) => x.iter().map(|&x| function.value(x.into()) as f32).collect(),
+        Op::Combine { factors: [a, b] } => {
+            x.iter().zip(&values[node.inputs[1].0]).map(|(x, y)| a * x + b * y).collect()
+        }
+        Op::View(view) => view.apply(x, 0.0),
         Op::GlobalAvgPool => x.chunks(shape.area()).map(|c| c.iter().sum::<f32>() / c.len() as f32).collect(),
         Op::Add => x.iter().zip(&values[node.inputs[1].0]).map(|(a, b)| a + b).collect(),
         Op::Concat => node.inputs.iter().flat_map(|id| values[id.0].clone()).collect(),

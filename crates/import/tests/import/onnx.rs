@@ -2,7 +2,9 @@
 
 use crate::forward;
 use copriv_import::{onnx, picture, zoo};
-use copriv_ir::{Activation, Graph, GraphBuilder, NodeId, Op, Shape, Window, fold_affine};
+use copriv_ir::{
+    Activation, Axis, Function, Graph, GraphBuilder, NodeId, Op, Shape, View, Window, fold_affine,
+};
 use proptest::prelude::*;
 
 macro_rules! model {
@@ -99,6 +101,11 @@ type Step = (u8, usize, usize, [usize; 4]);
 
 /// A graph of the steps that fit; flattening a vector is left out, as ONNX leaves it out.
 pub fn random_graph(input: Shape, steps: &[Step]) -> Graph {
+    random_graph_of(input, steps, 14)
+}
+
+/// The same of so many kinds of steps; those from the 14th on are written as several operators.
+fn random_graph_of(input: Shape, steps: &[Step], kinds: u8) -> Graph {
     let mut net = GraphBuilder::new("random", input).unwrap();
     let mut nodes = vec![net.input()];
     let mut seed = 1u32;
@@ -120,7 +127,7 @@ pub fn random_graph(input: Shape, steps: &[Step]) -> Graph {
             stride: [1 + c % 2, 1 + d % 2],
             padding: [b % 2, a % 2, c % 2, d % 2],
         };
-        let op = match kind % 14 {
+        let op = match kind % kinds {
             0 | 1 => {
                 let groups = if a % 2 == 0 { 1 } else { shape.channels };
                 let out_channels = groups * (1 + b % 4);
@@ -147,14 +154,35 @@ pub fn random_graph(input: Shape, steps: &[Step]) -> Graph {
                     _ => (i * (2 * d + 1) / 3 + c).is_multiple_of(3),
                 };
                 let keep: Vec<bool> = (0..shape.len()).map(kept).collect();
-                let activation = if kind % 14 == 12 { Activation::Relu } else { clip };
+                let activation = if kind % kinds == 12 { Activation::Relu } else { clip };
                 Op::Partial { activation, keep: keep.into() }
+            }
+            14 => Op::Smooth(Function::ALL[a % 6]),
+            15 => Op::Combine { factors: [[1.0, -1.0], [0.25, 0.75], [2.0, -0.5]][b % 3] },
+            16 => Op::AvgPoolInside(window),
+            17 => {
+                // Rows and columns changed about, a frame around them, backwards, or some of them.
+                let [height, width] = [shape.height as u32, shape.width as u32];
+                let row = Axis { size: height + a as u32 % 2, ..Axis::whole(height, width) };
+                let column = Axis {
+                    size: width.div_ceil(2),
+                    start: (width - 1) as i32,
+                    step: -2,
+                    ..Axis::whole(width, 1)
+                };
+                let channels = Axis::whole(shape.channels as u32, height * width);
+                let (size, axes) = match b % 2 {
+                    0 => ([row.size, column.size], [channels, row, column]),
+                    _ => ([column.size, row.size], [channels, column, row]),
+                };
+                let to = Shape::new(shape.channels, size[0] as usize, size[1] as usize);
+                Op::View(View::new(to, &axes).unwrap())
             }
             _ if shape.is_vector() => continue,
             _ => Op::Flatten,
         };
         let inputs: Vec<NodeId> = match op {
-            Op::Add => vec![x, y],
+            Op::Add | Op::Combine { .. } => vec![x, y],
             Op::Concat => vec![x, y, x][..1 + a % 3].to_vec(),
             _ => vec![x],
         };
@@ -178,6 +206,14 @@ proptest! {
         let graph = random_graph(input, &steps);
         // A graph of its input alone has nothing to compute, which ONNX can say too.
         prop_assert_eq!(onnx::read(&onnx::write(&graph), "random").unwrap(), graph);
+    }
+
+    #[test]
+    fn what_is_read_computes_what_was_written((input, steps) in steps()) {
+        let graph = random_graph_of(input, &steps, 18);
+        let read = onnx::read(&onnx::write(&graph), "random").unwrap();
+        let x = forward::pattern(input.len());
+        forward::assert_close(&forward::logits(&read, &x), &forward::logits(&graph, &x), 1e-5, "random");
     }
 
     /// Whatever the names are.
