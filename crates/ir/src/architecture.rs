@@ -17,8 +17,22 @@ pub struct Architecture {
     pub width: Width,
     /// f: the scale of the input.
     pub frac_bits: u32,
+    /// Bits above their fraction, the sign included, that values must keep where a rewrite makes them larger than they were.
+    #[serde(default = "usual_integer_bits", skip_serializing_if = "is_usual")]
+    pub integer_bits: u32,
     /// In topological order; the first is the input, the last is the output.
     pub layers: Vec<Layer>,
+}
+
+/// [`Architecture::integer_bits`] of networks of which nothing is known.
+pub const INTEGER_BITS: u32 = 8;
+
+fn usual_integer_bits() -> u32 {
+    INTEGER_BITS
+}
+
+fn is_usual(bits: &u32) -> bool {
+    *bits == INTEGER_BITS
 }
 
 /// One layer of an [`Architecture`].
@@ -308,6 +322,7 @@ impl Architecture {
         let bits = self.width.bits().into();
         check_range("width of the ring", bits, 2, 64).map_err(Error::Network)?;
         check_range("number of fraction bits", self.frac_bits.into(), 0, bits - 1).map_err(Error::Network)?;
+        check_range("number of integer bits", self.integer_bits.into(), 1, 64).map_err(Error::Network)?;
         let mut totals = Totals::default();
         for (index, layer) in self.layers.iter().enumerate() {
             totals = self.check_layer(index, layer, totals).map_err(|fault| fault.at(&layer.name))?;

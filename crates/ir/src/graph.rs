@@ -2,10 +2,13 @@ use crate::limits::{MAX_NODES, Totals, Work, check_name};
 use crate::shape::Rule;
 use crate::weights::check_length;
 use crate::{ConvGeometry, Error, Fault, Function, Mask, Shape, View, Window};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// A network with float weights, batch 1.
-#[derive(Clone, PartialEq, Debug)]
+/// A network with float weights, batch 1. Serialised it is its [`outline`](Graph::outline): weights are left out, and empty when it is
+/// read.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Graph {
     /// For reports.
     pub name: String,
@@ -14,7 +17,8 @@ pub struct Graph {
 }
 
 /// One node of a [`Graph`].
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Node {
     /// For errors and reports.
     pub name: String,
@@ -27,11 +31,12 @@ pub struct Node {
 }
 
 /// The index of a node in its graph.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct NodeId(pub usize);
 
 /// What a node computes. `Debug` shows lengths, never weights.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Op {
     /// The client's input.
     Input,
@@ -44,8 +49,10 @@ pub enum Op {
         /// Output channels.
         out_channels: usize,
         /// Row-major: out_channels x (input channels / groups) x kernel height x kernel width.
+        #[serde(skip)]
         weight: Vec<f32>,
         /// One per output channel, or one per element of the output (channel, row, column).
+        #[serde(skip)]
         bias: Vec<f32>,
     },
     /// Matrix times vector and bias.
@@ -53,15 +60,19 @@ pub enum Op {
         /// Rows of the matrix.
         outputs: usize,
         /// Row-major: outputs x inputs.
+        #[serde(skip)]
         weight: Vec<f32>,
         /// One per output.
+        #[serde(skip)]
         bias: Vec<f32>,
     },
     /// x * scale + shift per channel: batch normalisation at inference.
     BatchNorm {
         /// gamma / sqrt(variance + epsilon).
+        #[serde(skip)]
         scale: Vec<f32>,
         /// beta - mean * scale.
+        #[serde(skip)]
         shift: Vec<f32>,
     },
     /// max(x, 0).
@@ -106,7 +117,8 @@ pub enum Op {
 }
 
 /// What [`Op::Partial`] does to the elements that keep their activation.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Activation {
     /// As [`Op::Relu`].
     Relu,

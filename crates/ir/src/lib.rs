@@ -23,10 +23,10 @@ mod smooth;
 mod view;
 mod weights;
 
-pub use architecture::{Architecture, ConvGeometry, Layer, LayerOp};
+pub use architecture::{Architecture, ConvGeometry, INTEGER_BITS, Layer, LayerOp};
 pub use error::{Error, Fault};
 pub use graph::{Activation, Graph, GraphBuilder, Node, NodeId, Op};
-pub use lower::{LowerOptions, lower, lower_outline};
+pub use lower::{LowerOptions, lower, lower_outline, lower_scaled};
 pub use mask::Mask;
 pub use merge::{merge_linear, merge_outline};
 pub use passes::fold_affine;

@@ -1,7 +1,7 @@
-use crate::weights::signed_bits;
+use crate::weights::{check_length, signed_bits};
 use crate::{
-    Activation, Architecture, ConvGeometry, Error, Fault, Graph, Layer, LayerOp, LayerWeights, Lowered, Node,
-    Op, Weights, Window, fold_affine, passes::fold,
+    Activation, Architecture, ConvGeometry, Error, Fault, Graph, INTEGER_BITS, Layer, LayerOp, LayerWeights,
+    Lowered, Node, Op, Weights, Window, fold_affine, passes::fold,
 };
 use copriv_ring::{FixedPoint, Width};
 
@@ -15,7 +15,7 @@ pub struct LowerOptions {
 }
 
 /// Bits of a product above its fraction: a sign and integers up to 7 are the least that is of any use.
-const INTEGER_BITS: u32 = 4;
+const PRODUCT_INTEGER_BITS: u32 = 4;
 
 /// Lowers a graph to fixed point.
 ///
@@ -41,7 +41,32 @@ const INTEGER_BITS: u32 = 4;
 /// bound does not fit the width at its scale.
 pub fn lower(graph: &Graph, options: LowerOptions) -> Result<Lowered, Error> {
     options.check()?;
-    let lowered = lower_folded(fold_affine(graph)?, options, None)?;
+    let lowered = lower_each(&fold_affine(graph)?, options, Given::Nothing)?;
+    lowered.validate()?;
+    Ok(lowered)
+}
+
+/// [`lower`] of a graph without batch norms, with so many fraction bits for the weights of each of its nodes; a conv or linear layer
+/// without any is not truncated. Rewrites will leave values so many integer bits ([`Architecture::integer_bits`]). Means whose number of elements is no power of two are multiplied at a scale of at least 12 bits.
+///
+/// # Errors
+/// As [`lower`]; also [`Fault::Length`] where there are not as many numbers as nodes, and [`Fault::WeightsPlace`] for a batch norm.
+pub fn lower_scaled(
+    graph: &Graph,
+    options: LowerOptions,
+    weight_frac_bits: &[u32],
+    integer_bits: u32,
+) -> Result<Lowered, Error> {
+    graph.validate()?;
+    let expected = graph.nodes.len();
+    check_length("list of fraction bits", expected, weight_frac_bits.len()).map_err(Error::Network)?;
+    if weight_frac_bits.iter().any(|&bits| bits > 60) || !(1..=60).contains(&options.frac_bits) {
+        let got = weight_frac_bits.iter().copied().max().unwrap_or(0).max(options.frac_bits);
+        let what = "number of fraction bits";
+        return Err(Error::Network(Fault::Range { what, got: got.into(), low: 1, high: 60 }));
+    }
+    let mut lowered = lower_each(graph, options, Given::FracBits(weight_frac_bits))?;
+    lowered.architecture.integer_bits = integer_bits;
     lowered.validate()?;
     Ok(lowered)
 }
@@ -53,7 +78,7 @@ pub fn lower(graph: &Graph, options: LowerOptions) -> Result<Lowered, Error> {
 /// As [`lower`], but for weights.
 pub fn lower_outline(graph: &Graph, options: LowerOptions, weight_bits: u32) -> Result<Architecture, Error> {
     options.check()?;
-    let lowered = lower_folded(fold(graph), options, Some(weight_bits))?;
+    let lowered = lower_each(&fold(graph), options, Given::Bits(weight_bits))?;
     lowered.architecture.validate()?;
     Ok(lowered.architecture)
 }
@@ -61,7 +86,7 @@ pub fn lower_outline(graph: &Graph, options: LowerOptions, weight_bits: u32) -> 
 impl LowerOptions {
     fn check(self) -> Result<(), Error> {
         let Self { width, frac_bits } = self;
-        let least = frac_bits.saturating_mul(2).saturating_add(INTEGER_BITS);
+        let least = frac_bits.saturating_mul(2).saturating_add(PRODUCT_INTEGER_BITS);
         if frac_bits == 0 {
             return Err(Error::Network(Fault::Zero("number of fraction bits")));
         }
@@ -72,33 +97,53 @@ impl LowerOptions {
     }
 }
 
-fn lower_folded(graph: Graph, options: LowerOptions, weight_bits: Option<u32>) -> Result<Lowered, Error> {
+/// What is known of the weights.
+#[derive(Clone, Copy)]
+enum Given<'a> {
+    /// They are there, and get f fraction bits.
+    Nothing,
+    /// They are missing, and would all need so many bits.
+    Bits(u32),
+    /// They are there, and those of each node get so many fraction bits.
+    FracBits(&'a [u32]),
+}
+
+fn lower_each(graph: &Graph, options: LowerOptions, given: Given<'_>) -> Result<Lowered, Error> {
     let LowerOptions { width, frac_bits } = options;
-    let architecture = Architecture { name: graph.name, width, frac_bits, layers: Vec::new() };
+    let (name, layers) = (graph.name.clone(), Vec::new());
+    let architecture = Architecture { name, width, frac_bits, integer_bits: INTEGER_BITS, layers };
     let lowered = Lowered { architecture, weights: Weights { layers: Vec::new() } };
-    let mut lowering = Lowering { lowered, value_of: Vec::new(), weight_bits };
+    let mut lowering = Lowering { lowered, value_of: Vec::new(), given };
     for node in &graph.nodes {
         lowering.node(node).map_err(|fault| fault.at(&node.name))?;
     }
     Ok(lowering.lowered)
 }
 
-struct Lowering {
+/// Fraction bits of the reciprocals of numbers of elements, at least, where weights have fraction bits of their own.
+const MEAN_BITS: u32 = 12;
+
+struct Lowering<'a> {
     lowered: Lowered,
     /// The layer that holds the value of each node so far.
     value_of: Vec<usize>,
-    /// Of weights that are missing.
-    weight_bits: Option<u32>,
+    given: Given<'a>,
 }
 
-impl Lowering {
+impl Lowering<'_> {
     fn node(&mut self, node: &Node) -> Result<(), Fault> {
         let inputs: Vec<usize> = node.inputs.iter().map(|id| self.value_of[id.0]).collect();
         let x = inputs.first().map_or(node.shape, |&i| self.lowered.architecture.layers[i].shape);
         let frac_bits = self.lowered.architecture.frac_bits;
+        let (weight_frac_bits, mean_bits) = match self.given {
+            Given::FracBits(list) => {
+                (list.get(self.value_of.len()).copied().unwrap_or(frac_bits), frac_bits.max(MEAN_BITS))
+            }
+            Given::Nothing | Given::Bits(_) => (frac_bits, frac_bits),
+        };
         let (op, weights) = match &node.op {
             Op::Conv { window, groups, out_channels, weight, bias } => {
-                let (weights, weight_bits) = self.weights(weight, bias)?;
+                let (weights, weight_bits) = self.weights(weight, bias, weight_frac_bits)?;
                 let geometry = ConvGeometry {
                     window: *window,
                     groups: *groups,
@@ -110,7 +155,7 @@ impl Lowering {
                 (LayerOp::Conv(geometry), Some(weights))
             }
             Op::Linear { outputs, weight, bias } => {
-                let (weights, weight_bits) = self.weights(weight, bias)?;
+                let (weights, weight_bits) = self.weights(weight, bias, weight_frac_bits)?;
                 (LayerOp::Linear { inputs: x.channels, outputs: *outputs, weight_bits }, Some(weights))
             }
             Op::Input => (LayerOp::Input, None),
@@ -120,14 +165,14 @@ impl Lowering {
                 (LayerOp::Clip { low: bounds[0], high: bounds[1] }, None)
             }
             Op::MaxPool(window) => (LayerOp::MaxPool(*window), None),
-            Op::AvgPool(window) => (average(*window, frac_bits)?, None),
+            Op::AvgPool(window) => (average(*window, mean_bits)?, None),
             Op::AvgPoolInside(window) => {
-                average(*window, frac_bits)?;
-                (LayerOp::AvgPoolInside { window: *window, shift: frac_bits }, None)
+                average(*window, mean_bits)?;
+                (LayerOp::AvgPoolInside { window: *window, shift: mean_bits }, None)
             }
             Op::GlobalAvgPool => {
                 let window = Window { kernel: [x.height, x.width], stride: [1; 2], padding: [0; 4] };
-                (average(window, frac_bits)?, None)
+                (average(window, mean_bits)?, None)
             }
             Op::Smooth(function) => (LayerOp::Smooth(*function), None),
             Op::Combine { factors } => return self.combine(node, inputs, *factors),
@@ -143,13 +188,14 @@ impl Lowering {
             _ => None,
         };
         let layer = Layer { name: node.name.clone(), op, inputs, shape: node.shape, frac_bits, keep };
-        let value = if weights.is_some() {
-            let (name, op) = (format!("{}/truncate", node.name), LayerOp::Truncate { shift: frac_bits });
+        let value = if weights.is_some() && weight_frac_bits > 0 {
+            let (name, op) =
+                (format!("{}/truncate", node.name), LayerOp::Truncate { shift: weight_frac_bits });
             let truncate = Layer { name, op, ..layer.clone() };
-            let product = self.emit(Layer { frac_bits: 2 * frac_bits, ..layer }, weights);
+            let product = self.emit(Layer { frac_bits: frac_bits + weight_frac_bits, ..layer }, weights);
             self.emit(Layer { inputs: vec![product], ..truncate }, None)
         } else {
-            self.emit(layer, None)
+            self.emit(layer, weights)
         };
         self.value_of.push(value);
         Ok(())
@@ -186,14 +232,13 @@ impl Lowering {
         self.lowered.architecture.layers.len() - 1
     }
 
-    /// Weights at scale f, biases at scale 2f, and the bits that the weights need.
-    fn weights(&self, weight: &[f32], bias: &[f32]) -> Result<(LayerWeights, u32), Fault> {
-        if let Some(bits) = self.weight_bits {
+    /// Weights with their fraction bits, biases with as many more as values have, and the bits that the weights need.
+    fn weights(&self, weight: &[f32], bias: &[f32], frac_bits: u32) -> Result<(LayerWeights, u32), Fault> {
+        if let Given::Bits(bits) = self.given {
             return Ok((LayerWeights { matrix: Vec::new(), bias: Vec::new() }, bits));
         }
-        let frac_bits = self.lowered.architecture.frac_bits;
         let matrix = self.encode("weight", weight, frac_bits)?;
-        let bias = self.encode("bias", bias, 2 * frac_bits)?;
+        let bias = self.encode("bias", bias, self.lowered.architecture.frac_bits + frac_bits)?;
         let bits = matrix.iter().map(|&w| signed_bits(w)).max().unwrap_or(1);
         Ok((LayerWeights { matrix, bias }, bits))
     }

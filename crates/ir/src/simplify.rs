@@ -485,8 +485,8 @@ impl Rewriting<'_> {
                 layer.inputs.iter().for_each(|&input| readers[input] += 1);
             }
         }
-        let Architecture { ref name, width, frac_bits, .. } = *self.old;
-        let mut new = Architecture { name: name.clone(), width, frac_bits, layers: Vec::new() };
+        let Architecture { ref name, width, frac_bits, integer_bits, .. } = *self.old;
+        let mut new = Architecture { name: name.clone(), width, frac_bits, integer_bits, layers: Vec::new() };
         let mut origins = Vec::new();
         let mut new_index = vec![0; self.layers.len()];
         let mut names = HashMap::new();

@@ -141,9 +141,11 @@ impl View {
         if places.len() != shape.len() || shape.check().is_err() || !(1..=MAX_ELEMENTS).contains(&elements) {
             return None;
         }
+        // No sum of a place and steps is it.
+        const OUTSIDE: i64 = i64::MIN;
         // Places, of which those outside are all one; then of each block of the axes that are found its first that is inside.
         let mut places: Vec<i64> =
-            places.iter().map(|&place| if place < elements { place as i64 } else { -1 }).collect();
+            places.iter().map(|&place| if place < elements { place as i64 } else { OUTSIDE }).collect();
         let mut axes = Vec::new();
         let mut base = 0;
         while let Some(first) = places.iter().position(|&place| place >= 0) {
@@ -170,7 +172,7 @@ impl View {
                 let head = block[offset];
                 let fits = |(i, &place): (usize, &i64)| {
                     let inside = head >= 0 && (offset..offset + row).contains(&i);
-                    place == if inside { head + (i - offset) as i64 * step } else { -1 }
+                    place == if inside { head + (i - offset) as i64 * step } else { OUTSIDE }
                 };
                 if !block.iter().enumerate().all(fits) {
                     return None;

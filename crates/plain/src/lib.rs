@@ -16,17 +16,23 @@
 //! | relu6_truncate| floor(clip(x, 0, high) / 2^shift), where x - high does not wrap                |
 //! | maxpool       | a tournament of b + relu(a - b) over the window's elements in the map          |
 //! | avgpool       | floor(s / 2^shift), s = multiplier * sum of the window, padding 0, mod 2^l     |
+//! | inner_avgpool | floor(s round(2^shift / n) / 2^shift), s the sum of the n elements in the map  |
+//! | sigmoid, tanh, silu, gelu, hard_swish, elu | floor((c + sum of d relu(x - t)) / 2^shift), the straight pieces of [`Function`](copriv_ir::Function) |
 //! | add           | sum                                                                            |
+//! | combine       | the first factor times one operand and the second times the other              |
 //! | concat        | the operands' elements one after the other                                     |
 //! | flatten       | the same elements                                                              |
+//! | view          | elements in other places, and zeros                                            |
 //!
 //! A ReLU or a clip that has a mask does this to the elements that it keeps, and gives floor(x / 2^shift) for the others: x
 //! where it does not truncate.
 //!
 //! The tournament pairs neighbours, row by row, and gives the maximum as long as the differences within a window
-//! fit l bits. [`headroom`] reports how near a network comes to that and every other overflow. Protocols that leave something out
+//! fit l bits. [`headroom`] reports how near a network comes to that and every other overflow, [`bounds`](fn@bounds) how near it
+//! can come at all. Protocols that leave something out
 //! come within [`deviation`] of it.
 
+mod bounds;
 mod deviation;
 mod error;
 pub mod float;
@@ -34,6 +40,7 @@ mod headroom;
 mod kernel;
 mod lowered;
 
+pub use bounds::bounds;
 pub use deviation::{Slack, deviation};
 pub use error::Error;
 pub use headroom::{Headroom, headroom};

@@ -30,7 +30,7 @@ const MAX_DIGIT: u32 = 8;
 pub fn prepare(lowered: &Lowered, settings: &Settings) -> Result<Lowered, Error> {
     let mut memo = Memo::default();
     let mut headroom = Headroom::new(lowered.architecture.width, settings, &mut memo);
-    match simplification(settings) {
+    match simplification(settings, &lowered.architecture) {
         Some(options) => {
             Ok(copriv_ir::simplify(lowered, &options, &mut |layer, input| headroom.of(layer, input))?)
         }
@@ -52,7 +52,7 @@ fn prepare_with(
     memo: &mut Memo,
 ) -> Result<Architecture, Error> {
     let mut headroom = Headroom::new(architecture.width, settings, memo);
-    match simplification(settings) {
+    match simplification(settings, architecture) {
         Some(options) => {
             Ok(copriv_ir::simplify_architecture(architecture, &options, &mut |layer, input| {
                 headroom.of(layer, input)
@@ -132,12 +132,13 @@ impl Memo {
     }
 }
 
-fn simplification(settings: &Settings) -> Option<Simplify> {
+fn simplification(settings: &Settings, architecture: &Architecture) -> Option<Simplify> {
+    let usual = Simplify { integer_bits: architecture.integer_bits, ..Simplify::default() };
     match settings.suite {
         Suite::Cryptflow2 => None,
         // The paper's suite has no protocol for a clip with truncation.
-        Suite::Copriv => Some(Simplify { fuse_clip_truncate: false, ..Simplify::default() }),
-        Suite::Best => Some(Simplify::default()),
+        Suite::Copriv => Some(Simplify { fuse_clip_truncate: false, ..usual }),
+        Suite::Best => Some(usual),
     }
 }
 

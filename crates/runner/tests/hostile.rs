@@ -1,6 +1,8 @@
 //! What a hostile server may say of its network.
 
-use copriv_ir::{Architecture, ConvGeometry, Layer, LayerOp, Preprocessing, Preset, Shape, Window};
+use copriv_ir::{
+    Architecture, ConvGeometry, INTEGER_BITS, Layer, LayerOp, Preprocessing, Preset, Shape, Window,
+};
 use copriv_ring::Width;
 use copriv_runner::{Error, Offer, Plan, Reveal, Settings, Suite};
 
@@ -22,7 +24,13 @@ fn greedy(pool: fn(Window) -> LayerOp) -> Architecture {
         layer("conv", LayerOp::Conv(conv), Some(0), padded, 24),
         layer("pool", pool(window), Some(1), window.output_shape(padded).expect("it fits"), 24),
     ];
-    Architecture { name: "greedy".into(), width: Width::of(41), frac_bits: 12, layers }
+    Architecture {
+        name: "greedy".into(),
+        width: Width::of(41),
+        frac_bits: 12,
+        integer_bits: INTEGER_BITS,
+        layers,
+    }
 }
 
 #[test]
@@ -49,7 +57,13 @@ fn many(kernel: [usize; 2], stride: [usize; 2]) -> Architecture {
         let shape = window.output_shape(input).expect("it fits");
         layers.push(layer("conv", LayerOp::Conv(conv), Some(0), shape, 24));
     }
-    Architecture { name: "many".into(), width: Width::of(41), frac_bits: 12, layers }
+    Architecture {
+        name: "many".into(),
+        width: Width::of(41),
+        frac_bits: 12,
+        integer_bits: INTEGER_BITS,
+        layers,
+    }
 }
 
 #[test]
@@ -108,14 +122,26 @@ fn every_width_and_every_number_in_its_range_can_be_planned() {
                 let mut layers = layers.clone();
                 layers[1].keep = Some((0..map.len()).map(|i| i % 4 == 0).collect::<Vec<_>>().into());
                 let (name, width) = ("partial".into(), Width::of(bits));
-                plan_all(Architecture { name, width, frac_bits: last, layers });
+                plan_all(Architecture { name, width, frac_bits: last, integer_bits: INTEGER_BITS, layers });
             }
-            plan_all(Architecture { name: "wide".into(), width: Width::of(bits), frac_bits: last, layers });
+            plan_all(Architecture {
+                name: "wide".into(),
+                width: Width::of(bits),
+                frac_bits: last,
+                integer_bits: INTEGER_BITS,
+                layers,
+            });
         }
         for (op, scale) in [(conv(bits, last), last), (LayerOp::Shift { bits: last }, last)] {
             let layers =
                 vec![layer("input", LayerOp::Input, None, map, 0), layer("layer", op, Some(0), map, scale)];
-            plan_all(Architecture { name: "wide".into(), width: Width::of(bits), frac_bits: 0, layers });
+            plan_all(Architecture {
+                name: "wide".into(),
+                width: Width::of(bits),
+                frac_bits: 0,
+                integer_bits: INTEGER_BITS,
+                layers,
+            });
         }
     }
 }
@@ -135,7 +161,13 @@ fn a_mask_that_does_not_fit_is_refused() {
     let offer = |op: LayerOp, scale: u32, elements: usize, kept: &str| {
         let layers =
             vec![layer("input", LayerOp::Input, None, shape, 12), layer("layer", op, Some(0), shape, scale)];
-        let architecture = Architecture { name: "tiny".into(), width: Width::of(41), frac_bits: 12, layers };
+        let architecture = Architecture {
+            name: "tiny".into(),
+            width: Width::of(41),
+            frac_bits: 12,
+            integer_bits: INTEGER_BITS,
+            layers,
+        };
         let settings = Settings::new(Suite::Best, Reveal::Logits);
         let mut offer =
             serde_json::to_value(Offer { settings, architecture, store: None, preprocessing: None }).unwrap();
@@ -167,6 +199,7 @@ fn a_long_identity_of_a_store_is_refused_in_few_words() {
         name: "tiny".into(),
         width: Width::of(41),
         frac_bits: 12,
+        integer_bits: INTEGER_BITS,
         layers: vec![layer("input", LayerOp::Input, None, Shape::vector(1), 12)],
     };
     let offer = |store: String| {
@@ -189,6 +222,7 @@ fn what_is_told_of_pictures_is_checked() {
         name: "tiny".into(),
         width: Width::of(41),
         frac_bits: 12,
+        integer_bits: INTEGER_BITS,
         layers: vec![layer("input", LayerOp::Input, None, input, 12)],
     };
     let settings = Settings::new(Suite::Best, Reveal::Logits);

@@ -1,6 +1,8 @@
 //! Convolution and pools against their definitions.
 
-use copriv_ir::{Architecture, ConvGeometry, Layer, LayerOp, LayerWeights, Lowered, Shape, Weights, Window};
+use copriv_ir::{
+    Architecture, ConvGeometry, INTEGER_BITS, Layer, LayerOp, LayerWeights, Lowered, Shape, Weights, Window,
+};
 use copriv_plain::evaluate_output;
 use copriv_ring::{RingVec, Width};
 use proptest::prelude::*;
@@ -24,7 +26,8 @@ pub fn one_layer(
     };
     let layers =
         vec![layer("input", LayerOp::Input, vec![], input, 0), layer("y", op, vec![0], output, frac_bits)];
-    let architecture = Architecture { name: "one".into(), width, frac_bits: 0, layers };
+    let architecture =
+        Architecture { name: "one".into(), width, frac_bits: 0, integer_bits: INTEGER_BITS, layers };
     Lowered { architecture, weights: Weights { layers: vec![None, weights] } }
 }
 

@@ -1,7 +1,7 @@
 //! Layers on values worked out by hand, and what is refused.
 
 use crate::conv::one_layer;
-use copriv_ir::{Architecture, Layer, LayerOp, LayerWeights, Lowered, Shape, Weights};
+use copriv_ir::{Architecture, INTEGER_BITS, Layer, LayerOp, LayerWeights, Lowered, Shape, Weights};
 use copriv_plain::{Error, argmax, evaluate, evaluate_output, headroom};
 use copriv_ring::{RingVec, Width};
 
@@ -71,7 +71,8 @@ fn add_and_concat() -> Result<(), Error> {
         layer(LayerOp::Add, vec![0, 1], 1),
         layer(LayerOp::Concat, vec![2, 0, 2], 3),
     ];
-    let architecture = Architecture { name: String::new(), width, frac_bits: 0, layers };
+    let architecture =
+        Architecture { name: String::new(), width, frac_bits: 0, integer_bits: INTEGER_BITS, layers };
     let net = Lowered { architecture, weights: Weights { layers: vec![None; 4] } };
     let input = RingVec::from_signed(width, &[100, -3]);
     let values = evaluate(&net, &input)?;

@@ -3,6 +3,7 @@
 mod conv;
 mod layers;
 mod merge;
+mod networks;
 mod partial;
 mod random;
 mod simplify;

@@ -1,6 +1,6 @@
 //! Merged layers compute what the layers did, everywhere.
 
-use crate::random::Numbers;
+use crate::networks::Numbers;
 use copriv_ir::{Graph, GraphBuilder, NodeId, Op, Shape, Window, fold_affine, merge_linear, merge_outline};
 use copriv_plain::float;
 use proptest::prelude::*;

@@ -1,7 +1,7 @@
 //! Activations of some elements: these as the whole activation gives them, the others as they were or truncated.
 
 use crate::conv::one_layer;
-use crate::random::{Numbers, mask, network};
+use crate::networks::{Numbers, mask, network};
 use copriv_ir::{
     Activation, GraphBuilder, LayerOp, LowerOptions, Lowered, Mask, Op, Shape, fold_affine, lower,
     merge_linear,

@@ -1,7 +1,7 @@
 //! A simplified network computes what the lowered one does, up to roundings; and what is known never to be
 //! negative never is.
 
-use crate::random::{Numbers, mask, network};
+use crate::networks::{Numbers, mask, network};
 use copriv_ir::{
     Activation, Architecture, Graph, GraphBuilder, Layer, LayerOp, LowerOptions, Lowered, Shape, Simplify,
     Window, lower, simplify, simplify_architecture,
