@@ -100,8 +100,18 @@ pub enum Error {
     },
 
     /// A specification that is neither a zoo name nor a model file.
-    #[error("{spec} is neither zoo:NAME nor a file ending in .onnx; the zoo has {}", crate::zoo::names().join(", "))]
+    #[error(
+        "{spec} is neither zoo:NAME nor a file ending in .onnx or .copriv; the zoo has {}",
+        crate::zoo::names().join(", ")
+    )]
     UnknownSpec {
+        /// The specification.
+        spec: String,
+    },
+
+    /// What an ONNX file leaves open, said of something else.
+    #[error("{spec} has one input shape and one output; say these of an ONNX file")]
+    UnusedOptions {
         /// The specification.
         spec: String,
     },

@@ -15,6 +15,7 @@ mod error;
 mod file;
 mod half;
 mod load;
+pub mod network;
 mod npy;
 pub mod onnx;
 pub mod picture;
@@ -23,7 +24,8 @@ pub mod safetensors;
 pub mod zoo;
 
 pub use error::Error;
-pub use load::{load, load_with_weights, preprocessing};
+pub use load::{load, load_network, load_with_weights, preprocessing};
+pub use network::{Fixed, Network};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
