@@ -1,8 +1,9 @@
 //! The command line: groups of options that commands share, and the program itself.
 
-use crate::command::{bench, demo, infer, plan, preprocess, run, serve, train, zoo};
+use crate::command::{bench, calibrate, demo, import, infer, plan, preprocess, run, serve, train, zoo};
 use crate::error::Error;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use copriv_import::onnx::Options;
 use copriv_ir::{ChannelOrder, PixelRange, Preprocessing, Preset, Resize, Shape};
 use copriv_runner::{Ot, Reveal, Settings, Suite, Truncation};
 use serde::Serialize;
@@ -24,6 +25,10 @@ use std::time::Duration;
         copriv demo                                  a handwritten digit, recognised in private\n  \
         copriv plan zoo:resnet18-cifar100            what an inference would put on the wire\n  \
         copriv plan zoo:resnet18-cifar100 --compare  the same under each suite of protocols\n\n\
+        Your own network:\n  \
+        copriv plan network.onnx                                           what it would cost\n  \
+        copriv calibrate network.onnx --data pictures -o network.copriv    fewer bits, as accurate\n  \
+        copriv run network.copriv --input picture.png                      in private\n\n\
         Two machines:\n  \
         copriv serve zoo:digits --listen 0.0.0.0:7878            on one\n  \
         copriv infer --server HOST:7878 --input digit.png        on the other\n\n\
@@ -54,6 +59,8 @@ pub enum Command {
     Preprocess(preprocess::Preprocess),
     Run(run::Run),
     Plan(plan::Plan),
+    Import(import::Import),
+    Calibrate(calibrate::Calibrate),
     Zoo(zoo::Zoo),
     Bench(bench::Bench),
     /// Train a network (copriv-train).
@@ -69,12 +76,48 @@ pub enum Command {
 /// Which network.
 #[derive(Args, Clone, Debug)]
 pub struct ModelArgs {
-    /// The network: zoo:NAME (copriv zoo lists them) or an .onnx file.
+    /// The network: zoo:NAME (copriv zoo lists them), an .onnx file, or a .copriv file (of copriv import and copriv calibrate).
     #[arg(value_name = "MODEL")]
     pub model: String,
+    /// The dimensions of an ONNX model's input, batch included, where the model leaves some open: such as 1x3x224x224.
+    #[arg(long, value_name = "DIMS", value_parser = dimensions)]
+    pub input_shape: Option<Dimensions>,
+    /// Which value of an ONNX model is the network's output, where it has several outputs: the logits.
+    #[arg(long, value_name = "NAME")]
+    pub output: Option<String>,
     /// Take the weights from this safetensors file instead.
     #[arg(long, value_name = "FILE.safetensors")]
     pub weights: Option<PathBuf>,
+}
+
+impl ModelArgs {
+    /// A network by its name alone.
+    pub fn named(model: &str) -> Self {
+        Self { model: model.into(), input_shape: None, output: None, weights: None }
+    }
+
+    /// What they say of an ONNX model.
+    pub fn options(&self) -> Options {
+        Options { input: self.input_shape.clone().map(|dims| dims.0), output: self.output.clone() }
+    }
+}
+
+/// The dimensions of an input.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Dimensions(Vec<usize>);
+
+impl fmt::Display for Dimensions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let dims: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&dims.join("x"))
+    }
+}
+
+fn dimensions(text: &str) -> Result<Dimensions, String> {
+    let wrong =
+        || format!("{text:?} is no shape; write the dimensions with x between them, such as 1x3x224x224");
+    let size = |part: &str| part.trim().parse().ok().filter(|&size: &usize| size > 0);
+    text.split('x').map(size).collect::<Option<Vec<_>>>().map(Dimensions).ok_or_else(wrong)
 }
 
 /// How a network is run; what both parties must agree on.
@@ -114,12 +157,12 @@ impl ProtocolArgs {
 /// The fixed point.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct FixedArgs {
-    /// Bits of the ring that all values live in.
-    #[arg(long, value_name = "L", default_value_t = 41, value_parser = clap::value_parser!(u32).range(2..=64))]
-    pub bits: u32,
-    /// How many of them are fraction.
-    #[arg(long, value_name = "F", default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=60))]
-    pub frac: u32,
+    /// Bits of the ring that all values live in [default: 41, or what a .copriv file was calibrated to].
+    #[arg(long, value_name = "L", value_parser = clap::value_parser!(u32).range(2..=64))]
+    pub bits: Option<u32>,
+    /// How many of them are fraction [default: 12, or what a .copriv file was calibrated to].
+    #[arg(long, value_name = "F", value_parser = clap::value_parser!(u32).range(1..=60))]
+    pub frac: Option<u32>,
 }
 
 /// How a picture becomes the network's input.
@@ -151,6 +194,17 @@ pub struct PictureArgs {
 }
 
 impl PictureArgs {
+    /// Whether they say anything.
+    pub fn is_given(&self) -> bool {
+        let Self { preprocess, resize, mean, std, channels, range } = self;
+        preprocess.is_some()
+            || resize.is_some()
+            || mean.is_some()
+            || std.is_some()
+            || channels.is_some()
+            || range.is_some()
+    }
+
     /// How pictures are prepared for a network that takes `input`, where the model file or the server says `told`.
     pub fn settle(&self, told: Option<Preprocessing>, input: Shape) -> Result<Preprocessing, Error> {
         let Self { preprocess, resize, mean, std, channels, range } = self;
@@ -290,6 +344,14 @@ mod tests {
         for wrong in ["nan", "inf", "0", "1,2", "1,2,-3"] {
             let std = Some(numbers(wrong).unwrap());
             assert!(settle(&PictureArgs { std, ..PictureArgs::default() }).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn shapes() {
+        assert_eq!(dimensions("1x3x224x224").map(|dims| dims.to_string()), Ok("1x3x224x224".into()));
+        for wrong in ["", "1x", "3x0x2", "-1x3", "1,3", "x"] {
+            assert!(dimensions(wrong).is_err(), "{wrong}");
         }
     }
 

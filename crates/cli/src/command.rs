@@ -1,7 +1,9 @@
 //! One module per command.
 
 pub mod bench;
+pub mod calibrate;
 pub mod demo;
+pub mod import;
 pub mod infer;
 pub mod plan;
 pub mod preprocess;
@@ -23,6 +25,8 @@ pub fn run(command: Command) -> Result<(), Error> {
         Command::Preprocess(preprocess) => preprocess.run(),
         Command::Run(run) => run.run(),
         Command::Plan(plan) => plan.run(),
+        Command::Import(import) => import.run(),
+        Command::Calibrate(calibrate) => calibrate.run(),
         Command::Zoo(zoo) => zoo.run(),
         Command::Bench(bench) => bench.run(),
         Command::Train(train) => train.run("train"),

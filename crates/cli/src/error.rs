@@ -16,6 +16,9 @@ pub enum Error {
     /// How pictures are prepared, as the command line says.
     #[error("how pictures are prepared: {0}")]
     Preprocessing(#[from] copriv_ir::PreprocessingError),
+    /// Calibration.
+    #[error(transparent)]
+    Calibrate(#[from] copriv_calibrate::Error),
     /// Planning or running.
     #[error(transparent)]
     Runner(#[from] copriv_runner::Error),

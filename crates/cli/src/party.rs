@@ -152,10 +152,20 @@ impl ServerProcess {
         let ProtocolArgs { suite, ot, fixed: FixedArgs { bits, frac }, reveal, truncation, relu_drop_bits } =
             protocol;
         command.args(["--suite", suite.name(), "--ot", ot.name(), "--reveal", &reveal.to_string()]);
-        command.args(["--bits", &bits.to_string(), "--frac", &frac.to_string()]);
+        for (flag, bits) in [("--bits", bits), ("--frac", frac)] {
+            if let Some(bits) = bits {
+                command.args([flag, &bits.to_string()]);
+            }
+        }
         command.args(["--truncation", truncation.name(), "--relu-drop-bits", &relu_drop_bits.to_string()]);
         command.args(["--network", link.network.name()]);
         command.args(["--timeout", &link.timeout.as_secs_f64().to_string()]);
+        if let Some(dims) = &model.input_shape {
+            command.args(["--input-shape", &dims.to_string()]);
+        }
+        if let Some(output) = &model.output {
+            command.arg(format!("--output={output}"));
+        }
         if let Some(weights) = &model.weights {
             command.arg("--weights").arg(weights as &Path);
         }

@@ -1,5 +1,6 @@
 //! A comparison as a figure: an SVG file with the bytes of each suite, by kind of operation.
 
+use crate::command::calibrate::Tried;
 use crate::compare::{Comparison, KindCost, SuiteCost};
 use crate::error::Error;
 use crate::format;
@@ -49,6 +50,83 @@ pub fn file(text: &str) -> Result<PathBuf, String> {
 pub fn write(comparison: &Comparison, path: &Path) -> Result<(), Error> {
     let figure = draw(comparison).map_err(|e| Error::other(format!("the figure cannot be drawn: {e}")))?;
     std::fs::write(path, figure).map_err(|e| Error::other(format!("{}: {e}", path.display())))
+}
+
+/// Writes agreement and error against bytes to `path`, over what is there.
+pub fn write_tried(model: &str, tried: &[Tried], path: &Path) -> Result<(), Error> {
+    let figure =
+        draw_tried(model, tried).map_err(|e| Error::other(format!("the figure cannot be drawn: {e}")))?;
+    std::fs::write(path, figure).map_err(|e| Error::other(format!("{}: {e}", path.display())))
+}
+
+type Measure = fn(&Tried) -> f64;
+
+/// Two panels over the same bytes: labels that are the float network's, and the typical error of a logit.
+fn draw_tried(model: &str, tried: &[Tried]) -> Result<String, Failure> {
+    const TALL: u32 = 300;
+    let mut svg = String::new();
+    {
+        let root = SVGBackend::with_string(&mut svg, (WIDTH, 70 + 2 * TALL)).into_drawing_area();
+        root.fill(&WHITE)?;
+        let skipped = model.chars().count().saturating_sub(TITLE);
+        let name: String = model.chars().skip(skipped).collect();
+        let cut = if skipped > 0 { "…" } else { "" };
+        text(&root, &format!("Accuracy against bytes: {cut}{name}"), (20, 24), 22, HPos::Left)?;
+        let legend =
+            "labels: bits of weights / bits of values / ring; filled: chosen; square: without calibration";
+        text(&root, legend, (20, 48), 15, HPos::Left)?;
+        let most = tried.iter().map(Tried::bytes).max().unwrap_or(1).max(1) as f64 / 1e6;
+        let error = tried.iter().map(|one| one.typical_error).fold(0.0, f64::max).max(1e-9);
+        let least = tried.iter().map(|one| one.agreement).fold(1.0, f64::min);
+        let floor = ((least * 10.0).floor() / 10.0 - 0.05).max(0.0);
+        let panels: [(&str, std::ops::Range<f64>, Measure); 2] = [
+            ("part of the pictures with the float network's label", floor..1.05, |one| one.agreement),
+            ("typical error of a logit", -0.05 * error..1.15 * error, |one| one.typical_error),
+        ];
+        let (_, below) = root.split_vertically(70);
+        for (area, (title, range, shown)) in below.split_evenly((2, 1)).iter().zip(panels) {
+            text(area, title, (20, 12), 17, HPos::Left)?;
+            let (_, plot) = area.split_vertically(26);
+            let mut chart = ChartBuilder::on(&plot)
+                .margin_right(40)
+                .margin_bottom(8)
+                .x_label_area_size(48)
+                .y_label_area_size(70)
+                .build_cartesian_2d(0.0..most * SPARE, range)?;
+            chart
+                .configure_mesh()
+                .x_labels(8)
+                .y_labels(6)
+                .x_label_formatter(&|value| tick(*value))
+                .y_label_formatter(&|value| format!("{value:.3}"))
+                .x_desc("MB of one inference, both phases")
+                .label_style(("sans-serif", 15).into_font().color(&INK))
+                .axis_style(INK)
+                .bold_line_style(FAINT)
+                .light_line_style(TRANSPARENT)
+                .draw()?;
+            let (left, top) = plot.get_base_pixel();
+            for one in tried {
+                let at = (one.bytes() as f64 / 1e6, shown(one));
+                let (x, y) = chart.backend_coord(&at);
+                let (x, y) = (x - left, y - top);
+                let (colour, name) = match (one.weight_bits, one.value_bits) {
+                    (Some(w), Some(v)) => (COLOURS[0], format!("{w}/{v}/{}", one.ring_bits)),
+                    _ => (COLOURS[2], one.ring_bits.to_string()),
+                };
+                if one.weight_bits.is_none() {
+                    plot.draw(&Rectangle::new([(x - 5, y - 5), (x + 5, y + 5)], colour.filled()))?;
+                } else if one.chosen {
+                    plot.draw(&Circle::new((x, y), 6, colour.filled()))?;
+                } else {
+                    plot.draw(&Circle::new((x, y), 5, colour.stroke_width(2)))?;
+                }
+                text(&plot, &name, (x + 9, y - 9), 13, HPos::Left)?;
+            }
+        }
+        root.present()?;
+    }
+    Ok(svg)
 }
 
 /// What is shown of a kind in a panel.

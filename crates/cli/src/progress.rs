@@ -67,6 +67,17 @@ impl Bar {
         self.bar.set_message(format!("{phase} {name}  {}", format::bytes(traffic.sent + traffic.received)));
     }
 
+    /// That another of `all` steps is done.
+    pub fn step(&self, all: u64) {
+        self.bar.set_length(all);
+        self.bar.inc(1);
+    }
+
+    /// That something has been tried.
+    pub fn tick(&self) {
+        self.bar.tick();
+    }
+
     /// What the work is at.
     pub fn at(&self, what: impl Into<String>) {
         self.bar.set_message(what.into());

@@ -107,7 +107,7 @@ fn as_planned(cases: &[Case]) -> u64 {
 
 impl Demo {
     pub fn run(self) -> Result<(), Error> {
-        let args = ModelArgs { model: "zoo:digits".into(), weights: None };
+        let args = ModelArgs::named("zoo:digits");
         let pictures = self.pictures()?;
         let mut pair = Pair::start(&args, self.protocol, self.link.local())?;
         let server = pair.server.id();

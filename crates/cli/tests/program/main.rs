@@ -4,6 +4,7 @@
 
 mod answers;
 mod benches;
+mod calibration;
 mod common;
 mod inputs;
 mod peers;
