@@ -130,7 +130,8 @@ fn tracked(root: &Path) -> Result<Vec<File>, String> {
 }
 
 fn walk(root: &Path, folder: &str, paths: &mut Vec<String>) -> Result<(), String> {
-    const OUTPUTS: [&str; 5] = [".git", "target", "fuzz/target", "fuzz/corpus", "fuzz/artifacts"];
+    const OUTPUTS: [&str; 6] =
+        [".git", "target", "fuzz/target", "fuzz/corpus", "fuzz/artifacts", "python/target"];
     let fault = |e: std::io::Error| format!("{folder}: {e}");
     for entry in std::fs::read_dir(root.join(folder)).map_err(fault)? {
         let entry = entry.map_err(fault)?;
