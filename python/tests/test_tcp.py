@@ -208,7 +208,7 @@ def test_strangers(server):
 
 
 def test_a_server_that_leaves(noise):
-    server = copriv.Server("zoo:resnet20-cifar10")
+    server = copriv.Server("zoo:resnet18-cifar100")
     server.start()
     client = copriv.Client(server.address)
     timer = threading.Timer(0.5, server.close)
@@ -221,7 +221,7 @@ def test_a_server_that_leaves(noise):
 
 
 def test_a_client_closed_by_another_thread(noise):
-    with copriv.Server("zoo:resnet20-cifar10") as server:
+    with copriv.Server("zoo:resnet18-cifar100") as server:
         client = copriv.Client(server.address)
         timer = threading.Timer(0.5, client.close)
         timer.start()
@@ -253,9 +253,18 @@ def test_interrupted_run(interrupt, noise):
     begun = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         interrupt.start()
-        copriv.run("zoo:resnet20-cifar10", noise)
+        copriv.run("zoo:resnet18-cifar100", noise)
     # The whole of it takes far longer.
     assert time.monotonic() - begun < 10
+
+
+def test_interrupted_inference(interrupt, noise):
+    with copriv.Server("zoo:resnet18-cifar100") as server, copriv.Client(server.address) as client:
+        with pytest.raises(KeyboardInterrupt):
+            interrupt.start()
+            client.infer(noise)
+        with pytest.raises(copriv.Error, match="over"):
+            client.infer(noise)
 
 
 def test_interrupted_connecting(interrupt, silent):
