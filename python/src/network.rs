@@ -1,7 +1,8 @@
 //! From a name or a file to a network in fixed point, and from arrays to the ring.
 
 use crate::error::Fault;
-use copriv_ir::{Architecture, Graph, LowerOptions, Lowered, Shape, lower};
+use copriv_import::{Network, onnx};
+use copriv_ir::{Architecture, Graph, Lowered, Shape};
 use copriv_ring::{FixedPoint, RingVec, Width};
 use copriv_runner::Settings;
 use numpy::{PyReadonlyArrayDyn, PyUntypedArrayMethods};
@@ -12,13 +13,13 @@ use std::path::PathBuf;
 #[derive(FromPyObject, Clone, Debug)]
 #[pyo3(from_item_all)]
 pub struct Options {
-    /// zoo:NAME or an .onnx file.
+    /// zoo:NAME, an .onnx file or a .copriv file.
     pub model: String,
     weights: Option<PathBuf>,
     suite: String,
     ot: String,
-    bits: i64,
-    frac: i64,
+    bits: Option<i64>,
+    frac: Option<i64>,
     reveal: String,
     truncation: String,
     relu_drop_bits: i64,
@@ -40,26 +41,32 @@ impl Options {
             truncation: self.truncation.parse()?,
             relu_drop_bits: bits("relu_drop_bits", self.relu_drop_bits)?,
         };
-        settings.validate(self.width()?)?;
+        let ring = self.ring()?.map_or(Ok(Width::of(Network::BITS)), Width::new)?;
+        settings.validate(ring)?;
         Ok(settings)
     }
 
-    fn width(&self) -> Result<Width, Fault> {
-        Ok(Width::new(bits("bits", self.bits)?)?)
+    fn ring(&self) -> Result<Option<u32>, Fault> {
+        self.bits.map(|value| bits("bits", value)).transpose()
     }
 
     /// The network with float weights, and lowered.
     pub fn load(&self) -> Result<(Graph, Lowered), Fault> {
-        let options = LowerOptions { width: self.width()?, frac_bits: bits("frac", self.frac)? };
-        let graph = graph(&self.model, self.weights.clone())?;
-        let lowered = lower(&graph, options)?;
-        Ok((graph, lowered))
+        let frac = self.frac.map(|value| bits("frac", value)).transpose()?;
+        let network = network(&self.model, self.weights.clone())?;
+        let lowered = network.lower(self.ring()?, frac)?;
+        Ok((network.graph, lowered))
     }
+}
+
+/// The network as its file has it.
+fn network(model: &str, weights: Option<PathBuf>) -> Result<Network, Fault> {
+    Ok(copriv_import::load_network(model, weights.as_deref(), &onnx::Options::default())?)
 }
 
 /// The network with float weights.
 pub fn graph(model: &str, weights: Option<PathBuf>) -> Result<Graph, Fault> {
-    Ok(copriv_import::load_with_weights(model, weights.as_deref())?)
+    Ok(network(model, weights)?.graph)
 }
 
 /// An array of the caller's, copied: it may change while nobody holds the interpreter's lock.

@@ -4,34 +4,22 @@ use crate::args::{FixedArgs, ModelArgs, PictureArgs};
 use crate::error::Error;
 use crate::progress::Bar;
 use copriv_import::Network;
-use copriv_ir::{Architecture, Graph, LowerOptions, Lowered, Preprocessing, Shape, lower, lower_scaled};
-use copriv_ring::{FixedPoint, RingVec, Width};
+use copriv_ir::{Architecture, Graph, Lowered, Preprocessing, Shape};
+use copriv_ring::{FixedPoint, RingVec};
 use std::path::Path;
 
 /// The network that the command line names, with float weights and lowered: to the fixed point that it was calibrated to, unless
 /// fraction bits are given.
 pub fn load(args: &ModelArgs, fixed: FixedArgs) -> Result<(Graph, Lowered), Error> {
     let _bar = Bar::spinner("loading the network");
-    let Network { graph, fixed: calibrated, .. } = load_network(args)?;
-    let lowered = match calibrated.filter(|_| fixed.frac.is_none()) {
-        Some(calibrated) => {
-            let width = Width::new(fixed.bits.unwrap_or(calibrated.bits))?;
-            let options = LowerOptions { width, frac_bits: calibrated.frac_bits };
-            lower_scaled(&graph, options, &calibrated.weight_frac_bits, calibrated.integer_bits)?
-        }
-        None => lower(&graph, usual(fixed)?)?,
-    };
-    Ok((graph, lowered))
+    let network = load_network(args)?;
+    let lowered = network.lower(fixed.bits, fixed.frac)?;
+    Ok((network.graph, lowered))
 }
 
 /// The network that the command line names, as its file has it.
 pub fn load_network(args: &ModelArgs) -> Result<Network, Error> {
     Ok(copriv_import::load_network(&args.model, args.weights.as_deref(), &args.options())?)
-}
-
-/// The fixed point of networks that have not been calibrated.
-pub fn usual(fixed: FixedArgs) -> Result<LowerOptions, Error> {
-    Ok(LowerOptions { width: Width::new(fixed.bits.unwrap_or(41))?, frac_bits: fixed.frac.unwrap_or(12) })
 }
 
 /// How pictures are prepared for the network: as its file says, and the command line.

@@ -6,7 +6,8 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use copriv_ir::{Graph, Op, Preprocessing};
+use copriv_ir::{Fault, Graph, LowerOptions, Lowered, Op, Preprocessing, lower, lower_scaled};
+use copriv_ring::Width;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
@@ -64,6 +65,33 @@ struct Structure {
 }
 
 impl Network {
+    /// The ring of networks that have not been calibrated.
+    pub const BITS: u32 = 41;
+    /// The fraction bits of their values and weights.
+    pub const FRAC_BITS: u32 = 12;
+
+    /// The network in fixed point: as it was calibrated, in another ring where `bits` are given; or, where it was not or `frac_bits`
+    /// are given, with these for values and weights alike.
+    ///
+    /// # Errors
+    /// When something does not fit the ring, or the ring is none.
+    pub fn lower(&self, bits: Option<u32>, frac_bits: Option<u32>) -> Result<Lowered, copriv_ir::Error> {
+        let calibrated = self.fixed.as_ref().filter(|_| frac_bits.is_none());
+        let got = bits.or(calibrated.map(|fixed| fixed.bits)).unwrap_or(Self::BITS);
+        let fault = Fault::Range { what: "width of the ring", got: got.into(), low: 2, high: 64 };
+        let width = Width::new(got).map_err(|_| copriv_ir::Error::Network(fault))?;
+        match calibrated {
+            Some(Fixed { frac_bits, integer_bits, weight_frac_bits, .. }) => {
+                let options = LowerOptions { width, frac_bits: *frac_bits };
+                lower_scaled(&self.graph, options, weight_frac_bits, *integer_bits)
+            }
+            None => {
+                let frac_bits = frac_bits.unwrap_or(Self::FRAC_BITS);
+                lower(&self.graph, LowerOptions { width, frac_bits })
+            }
+        }
+    }
+
     /// Reads the file at `path`.
     ///
     /// # Errors

@@ -363,6 +363,12 @@ mod tests {
         }
     }
 
+    /// A step that would end at -1 ends outside by itself.
+    #[test]
+    fn no_place_is_below_zero() {
+        assert_eq!(View::find(Shape::vector(4), &[4, 2, 1, 5], 5), None);
+    }
+
     #[test]
     fn axes_that_are_one_are_made_one() {
         let shape = Shape::new(2, 3, 4);

@@ -9,7 +9,7 @@ from typing import Any, Optional, Union
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-#: "zoo:NAME" or the path of an .onnx file.
+#: "zoo:NAME" or the path of an .onnx or .copriv file.
 Model = Union[str, "os.PathLike[str]"]
 #: The path of a file.
 File = Union[str, "os.PathLike[str]"]
@@ -24,8 +24,8 @@ def options(
     weights: Optional[File],
     suite: str,
     ot: str,
-    bits: int,
-    frac: int,
+    bits: Optional[int],
+    frac: Optional[int],
     reveal: str,
     truncation: str,
     relu_drop_bits: int,
@@ -35,8 +35,8 @@ def options(
         "weights": path(weights),
         "suite": suite,
         "ot": ot,
-        "bits": operator.index(bits),
-        "frac": operator.index(frac),
+        "bits": None if bits is None else operator.index(bits),
+        "frac": None if frac is None else operator.index(frac),
         "reveal": reveal,
         "truncation": truncation,
         "relu_drop_bits": operator.index(relu_drop_bits),

@@ -100,8 +100,8 @@ def plan(
     weights: Optional[File] = None,
     suite: str = "best",
     ot: str = "silent",
-    bits: int = 41,
-    frac: int = 12,
+    bits: Optional[int] = None,
+    frac: Optional[int] = None,
     reveal: str = "logits",
     truncation: str = "exact",
     relu_drop_bits: int = 0,
@@ -109,12 +109,12 @@ def plan(
     """Predicts what one inference puts on the wire, layer by layer. Nothing is run, and it is exact.
 
     Args:
-        model: ``"zoo:NAME"`` or the path of an ``.onnx`` file.
+        model: ``"zoo:NAME"`` or the path of an ``.onnx`` or ``.copriv`` file.
         weights: a safetensors file to take the weights from instead.
         suite: the protocols: ``"best"``, ``"copriv"`` or ``"cryptflow2"``.
         ot: where the oblivious transfers of ``best`` come from: ``"silent"``, ``"softspoken"`` or ``"iknp"``.
-        bits: of the ring that all values live in, 2 to 64.
-        frac: how many of them are fraction.
+        bits: of the ring that all values live in, 2 to 64; 41, or what a ``.copriv`` file was calibrated to.
+        frac: how many of them are fraction; 12, or what a ``.copriv`` file was calibrated to.
         reveal: what the client learns: ``"logits"`` or ``"label"``.
         truncation: how ``best`` divides by powers of two: ``"exact"`` or ``"one-bit"``.
         relu_drop_bits: without how many low bits the ReLUs of ``best`` find signs; 0 is exact.
@@ -135,8 +135,8 @@ def run(
     weights: Optional[File] = None,
     suite: str = "best",
     ot: str = "silent",
-    bits: int = 41,
-    frac: int = 12,
+    bits: Optional[int] = None,
+    frac: Optional[int] = None,
     reveal: str = "logits",
     truncation: str = "exact",
     relu_drop_bits: int = 0,

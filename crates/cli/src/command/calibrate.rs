@@ -1,5 +1,5 @@
 use super::import;
-use crate::args::{FixedArgs, ModelArgs, PictureArgs};
+use crate::args::{ModelArgs, PictureArgs};
 use crate::error::Error;
 use crate::format::{megabytes, plural};
 use crate::progress::Bar;
@@ -9,7 +9,8 @@ use crate::{model, output, plot};
 use clap::Args;
 use copriv_calibrate::{Agreement, Bits, Failure, Ranges, Room, Scaled, fit, scale};
 use copriv_import::{Fixed, Network, picture};
-use copriv_ir::{Architecture, Graph, Lowered, Preprocessing, Shape, lower};
+use copriv_ir::{Architecture, Graph, LowerOptions, Lowered, Preprocessing, Shape, lower};
+use copriv_ring::Width;
 use copriv_runner::planner::Planner;
 use copriv_runner::{Ot, Plan, Reveal, Settings, Suite, Truncation, planner};
 use serde::Serialize;
@@ -330,8 +331,9 @@ impl Calibrate {
 
     /// The fixed point that networks get without calibration.
     fn usual(&self, graph: &Graph, data: &Data) -> Result<Tried, Error> {
-        let options = model::usual(FixedArgs { bits: None, frac: None })?;
-        let net = planner::prepare(&lower(graph, options)?, &self.settings())?;
+        let width = Width::of(Network::BITS);
+        let lowered = lower(graph, LowerOptions { width, frac_bits: Network::FRAC_BITS })?;
+        let net = planner::prepare(&lowered, &self.settings())?;
         let (tried, _) = self.measure(&net, data, "as it is")?;
         Ok(tried)
     }
