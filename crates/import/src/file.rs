@@ -7,8 +7,8 @@ use std::path::Path;
 use crate::Error;
 use crate::error::label;
 
-/// The largest file that is read: what a 32-bit float network of 256 million parameters takes.
-pub(crate) const MAX_FILE: u64 = 1 << 30;
+/// The largest file that is read: what a protobuf message may have.
+pub(crate) const MAX_FILE: u64 = 1 << 31;
 
 /// The bytes of `path`, at most [`MAX_FILE`] of them, whatever the size that the file system states.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {

@@ -1,7 +1,7 @@
 //! ONNX models: reading the convolutional networks that the usual exporters write, and writing a [`Graph`].
 //!
 //! Reading takes opset 7 and later, one float input whose batch size, axis 0, is 1 or open, and one output. Weights lie in
-//! the file, as initialisers or `Constant` nodes, in 16-, 32- or 64-bit floats. Nodes that the output does not need are skipped,
+//! the file, as initialisers or `Constant` nodes, or in files beside it, in 16-, 32- or 64-bit floats. Nodes that the output does not need are skipped,
 //! `Identity`, `Dropout` and flattening a vector leave no node behind. Operators and the part of each that is supported:
 //!
 //! | operator | supported |
@@ -31,10 +31,11 @@
 //! [`Model`] evaluates models as they are, in floats, with more operators and on tensors of any rank.
 //!
 //! A hostile file costs an error: sizes are checked before anything is allocated, nothing recurses on what the file
-//! says, and all weights together are at most 2^28 however often nodes share them.
+//! says, and all weights together are at most 2^29 however often nodes share them.
 
 mod attributes;
 mod export;
+mod external;
 mod fold;
 mod import;
 mod known;
@@ -127,7 +128,7 @@ pub struct Options {
 /// # Errors
 /// Those of [`read`].
 pub fn read_with(bytes: &[u8], name: &str, options: &Options) -> Result<Graph, Error> {
-    import::read(bytes, name, options)
+    import::read(import::decode(bytes, name)?, name, options, None)
 }
 
 /// Reads the model in `bytes`; `name` becomes the network's name and stands for the file in errors.
@@ -149,7 +150,7 @@ pub fn read_with(bytes: &[u8], name: &str, options: &Options) -> Result<Graph, E
 /// [`Error::Malformed`] when the bytes are no ONNX model; [`Error::Operator`], [`Error::Node`] and [`Error::Model`] when they
 /// are one that cannot be used, with what to change.
 pub fn read(bytes: &[u8], name: &str) -> Result<Graph, Error> {
-    import::read(bytes, name, &Options::default())
+    read_with(bytes, name, &Options::default())
 }
 
 /// Reads the model file at `path`; the network is named after the file.
@@ -166,7 +167,10 @@ pub fn load(path: impl AsRef<Path>) -> Result<Graph, Error> {
 /// Those of [`load`].
 pub fn load_with(path: impl AsRef<Path>, options: &Options) -> Result<Graph, Error> {
     let path = path.as_ref();
-    let mut graph = read_with(&file::read(path)?, &label(path), options)?;
+    let name = label(path);
+    // The bytes are gone before the network is made of what they say.
+    let model = import::decode(&file::read(path)?, &name)?;
+    let mut graph = import::read(model, &name, options, Some(path))?;
     if let Some(stem) = path.file_stem().and_then(|stem| stem.to_str()) {
         graph.name = import::shown(stem);
     }

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use burn::tensor::{Device, Tensor};
-use copriv_ir::{Graph, GraphBuilder, Shape, Window};
+use copriv_ir::{Axis, Function, Graph, GraphBuilder, Op, Shape, View, Window};
 use copriv_train::Error;
 use copriv_train::augment::Augment;
 use copriv_train::blocks::{Without, blocks};
@@ -431,4 +431,33 @@ fn initial_weights_have_the_variance_of_he() {
     let variance = values.iter().map(|v| f64::from(v * v)).sum::<f64>() / values.len() as f64;
     // The largest convolution reads 64 channels by 3x3.
     assert!((variance / (2.0 / 576.0) - 1.0).abs() < 0.05, "{variance}");
+}
+
+/// What training does not change computes what it does in the graph.
+#[test]
+fn operations_without_weights() {
+    let mut net = GraphBuilder::new("others", Shape::new(2, 5, 6)).unwrap();
+    let mut x = net.input();
+    for (index, function) in Function::ALL.into_iter().enumerate() {
+        let smooth = net.smooth(format!("smooth{index}"), x, function).unwrap();
+        x = net.combine(format!("mix{index}"), [0.75, 0.5], smooth, x).unwrap();
+    }
+    // Rows backwards in a frame of zeros, columns and channels changed about.
+    let axes =
+        [Axis::whole(6, 1), Axis { size: 7, start: 5, step: -1, ..Axis::whole(5, 6) }, Axis::whole(2, 30)];
+    let x = net.view("view", x, View::new(Shape::new(6, 7, 2), &axes).unwrap()).unwrap();
+    let x = net.push("inner", Op::AvgPoolInside(Window::square(3, 2, 1)), vec![x]).unwrap();
+    let x = net.flatten("flatten", x).unwrap();
+    let inputs = net.shape(x).channels;
+    let x = net.linear("fc", x, noise(3 * inputs, 5), vec![0.5; 3]).unwrap();
+    let graph = net.finish(x).unwrap();
+    let picture = noise(60, 7);
+    let expected = copriv_plain::float::evaluate(&graph, &picture).unwrap();
+    let net = Network::new(&graph, &Device::flex()).unwrap();
+    let x = net.pictures(picture);
+    let logits = floats(&net.forward(x, &net.leaves(), Mode::Evaluate).logits).unwrap();
+    assert_eq!(logits.len(), expected.len());
+    for (got, expected) in logits.iter().zip(&expected) {
+        assert!((got - expected).abs() < 1e-4 * (1.0 + expected.abs()), "{got} is not {expected}");
+    }
 }

@@ -1,6 +1,8 @@
 //! An ONNX model as a graph.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::path::Path;
 use std::rc::Rc;
 
 use copriv_ir::{Graph, GraphBuilder, NodeId, Op, Shape, View};
@@ -8,6 +10,7 @@ use prost::Message;
 
 use super::Options;
 use super::attributes::int;
+use super::external::Beside;
 use super::fold::{self, Folder};
 use super::proto::tensor_shape_proto::{Dimension, dimension};
 use super::proto::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, type_proto};
@@ -24,7 +27,7 @@ mod pool;
 mod transposed;
 
 /// The most weights of a model, counted as often as nodes use them.
-const MAX_WEIGHTS: usize = 1 << 28;
+const MAX_WEIGHTS: usize = 1 << 29;
 /// Before it, element-wise operators had an attribute for broadcasting.
 const FIRST_OPSET: i64 = 7;
 
@@ -33,24 +36,37 @@ pub(super) fn shown(name: &str) -> String {
     name.chars().take(80).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
-pub(super) fn read(bytes: &[u8], file: &str, options: &Options) -> Result<Graph, Error> {
-    read_within(bytes, file, options, MAX_WEIGHTS)
+fn malformed(file: &str, why: String) -> Error {
+    Error::Malformed { file: file.to_owned(), format: "ONNX", why }
+}
+
+/// The message that a file holds.
+pub(super) fn decode(bytes: &[u8], file: &str) -> Result<ModelProto, Error> {
+    scan::check(bytes).map_err(|why| malformed(file, why))?;
+    ModelProto::decode(bytes).map_err(|e| malformed(file, e.to_string()))
+}
+
+/// The network of a model, at `path` where it is a file that others may lie beside.
+pub(super) fn read(
+    model: ModelProto,
+    file: &str,
+    options: &Options,
+    path: Option<&Path>,
+) -> Result<Graph, Error> {
+    read_within(model, file, options, path, MAX_WEIGHTS)
 }
 
 /// Reads a model of at most `budget` weights.
 pub(super) fn read_within(
-    bytes: &[u8],
+    model: ModelProto,
     file: &str,
     options: &Options,
+    path: Option<&Path>,
     budget: usize,
 ) -> Result<Graph, Error> {
-    let malformed = |why: String| Error::Malformed { file: file.to_owned(), format: "ONNX", why };
     let wrong = |why: String| Error::Model { file: file.to_owned(), why };
-
-    scan::check(bytes).map_err(malformed)?;
-    let model = ModelProto::decode(bytes).map_err(|e| malformed(e.to_string()))?;
     let opset = opset(&model).map_err(wrong)?;
-    let graph = model.graph.ok_or_else(|| malformed("it holds no graph".to_owned()))?;
+    let graph = model.graph.ok_or_else(|| malformed(file, "it holds no graph".to_owned()))?;
     let (dims, input_name) = input(&graph, options.input.as_deref()).map_err(wrong)?;
     let output = match (&options.output, &graph.output[..]) {
         (Some(output), _) => output.clone(),
@@ -82,8 +98,9 @@ pub(super) fn read_within(
         None => wrong(why),
     })?;
     let folder = Folder::new(opset);
+    let beside = path.map(|path| RefCell::new(Beside::new(path)));
     let mut importer =
-        Importer { builder, values, budget, folder, moves: MOVES, opset, output: output.clone() };
+        Importer { builder, values, budget, folder, moves: MOVES, opset, output: output.clone(), beside };
     for index in order {
         let node = std::mem::take(&mut nodes[index]);
         importer.node(&node).map_err(|trouble| {
@@ -378,6 +395,8 @@ struct Importer {
     opset: i64,
     /// The name of the output.
     output: String,
+    /// Where the model's other files are.
+    beside: Option<RefCell<Beside>>,
 }
 
 impl Importer {
@@ -535,7 +554,19 @@ impl Importer {
         if inputs.iter().all(Option::is_none) || node.op_type() == "Transpose" && inputs.iter().all(matrix) {
             return Ok(None);
         }
+        for tensor in inputs.iter_mut().flatten() {
+            *tensor = self.here(tensor)?;
+        }
         self.folder.constants(node, &inputs)
+    }
+
+    /// A constant with its elements, which may lie in another file: they are read as often as they are used, and not kept.
+    fn here(&self, tensor: &Rc<TensorProto>) -> Result<Rc<TensorProto>, Trouble> {
+        match &self.beside {
+            Some(beside) if tensor.is_external() => Ok(Rc::new(beside.borrow_mut().read(tensor)?)),
+            // Without a folder it will be said where they are missing.
+            _ => Ok(tensor.clone()),
+        }
     }
 
     // Operands. ------------------------------------------------------------------------------------------
@@ -572,7 +603,7 @@ impl Importer {
     fn constant(&self, node: &NodeProto, index: usize) -> Result<Option<Rc<TensorProto>>, Trouble> {
         match self.value(node, index)? {
             None => Ok(None),
-            Some(Value::Constant(tensor)) => Ok(Some(tensor.clone())),
+            Some(Value::Constant(tensor)) => Ok(Some(self.here(tensor)?)),
             Some(Value::Transposed(_)) => {
                 Err(format!("input {index} is a transposed constant; only matrix products take one").into())
             }

@@ -91,6 +91,8 @@ pub struct TensorProto {
     pub raw_data: ::core::option::Option<::prost::alloc::vec::Vec<u8>>,
     #[prost(double, repeated, tag = "10")]
     pub double_data: ::prost::alloc::vec::Vec<f64>,
+    #[prost(message, repeated, tag = "13")]
+    pub external_data: ::prost::alloc::vec::Vec<StringStringEntryProto>,
     #[prost(int32, optional, tag = "14")]
     pub data_location: ::core::option::Option<i32>,
 }

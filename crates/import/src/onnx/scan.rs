@@ -37,7 +37,7 @@ impl Message {
         use Inside::{Message, Opaque, Packed};
         match (self, field) {
             (Self::Model, 7) => Message(Self::Graph),
-            (Self::Model, 14) => Message(Self::StringStringEntry),
+            (Self::Model, 14) | (Self::Tensor, 13) => Message(Self::StringStringEntry),
             (Self::Graph, 1) => Message(Self::Node),
             (Self::Graph, 5) | (Self::Attribute, 5) => Message(Self::Tensor),
             (Self::Graph, 11 | 12) => Message(Self::ValueInfo),

@@ -33,8 +33,8 @@ impl TensorProto {
         let (_, count) = self.shape()?;
         if self.data_location() == EXTERNAL {
             return Err(format!(
-                "{} lies in another file; save the model with its weights inside \
-                 (onnx.save_model(model, path, save_as_external_data=False))",
+                "{} lies in another file; read the model from its own file, beside which that one is, or save it with its weights \
+                 inside (onnx.save_model(model, path, save_as_external_data=False))",
                 self.label()
             ));
         }

@@ -13,8 +13,8 @@ mod forward;
 
 use super::proto::tensor_shape_proto::{Dimension, dimension};
 use super::proto::{
-    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto,
-    TypeProto, ValueInfoProto, type_proto,
+    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto,
+    TensorProto, TensorShapeProto, TypeProto, ValueInfoProto, type_proto,
 };
 use super::{Data, Known, Model, Options, fold, read, read_with};
 use crate::Error;
@@ -357,6 +357,57 @@ fn constants() {
     self::refused(&model(vec![node("Relu", &["w"], "y", &[])], vec![one]), &["does not depend on its input"]);
 }
 
+/// Weights in files beside the model; nothing else is read.
+#[test]
+fn weights_in_other_files() {
+    let place = tempfile::tempdir().unwrap();
+    let at = |name: &str| place.path().join(name);
+    let values: Vec<f32> = (0..6).map(|i| i as f32 - 2.5).collect();
+    let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+    std::fs::create_dir(at("weights")).unwrap();
+    std::fs::write(at("weights/all.bin"), [&[9; 8], &bytes[..], &[9; 4]].concat()).unwrap();
+    let entry = |key: &str, value: &str| StringStringEntryProto {
+        key: Some(key.to_owned()),
+        value: Some(value.to_owned()),
+    };
+    let with = |entries: Vec<StringStringEntryProto>| {
+        let w = TensorProto {
+            data_location: Some(1),
+            external_data: entries,
+            float_data: vec![],
+            ..floats("w", &[3, 2, 1, 1], &[])
+        };
+        let model = model(vec![node("Conv", &["x", "w"], "y", &[])], vec![w]);
+        std::fs::write(at("model.onnx"), model.encode_to_vec()).unwrap();
+        super::load(at("model.onnx"))
+    };
+    let place_of = |location: &str, offset: &str, length: &str| {
+        vec![entry("location", location), entry("offset", offset), entry("length", length)]
+    };
+    let graph = with(place_of("weights/all.bin", "8", "24")).unwrap();
+    assert!(matches!(&graph.nodes[1].op, Op::Conv { weight, .. } if *weight == values));
+    let absolute = at("weights/all.bin").display().to_string();
+    for (entries, words) in [
+        (vec![], &["not named"][..]),
+        (place_of("", "8", "24"), &["not in the model's folder"]),
+        (place_of("../all.bin", "8", "24"), &["../all.bin", "not in the model's folder"]),
+        (place_of("weights/../../x", "8", "24"), &["not in the model's folder"]),
+        (place_of(&absolute, "8", "24"), &["not in the model's folder"]),
+        (place_of("no-such.bin", "8", "24"), &["no-such.bin", "cannot be read"]),
+        (place_of("weights", "0", "0"), &["is the file complete"]),
+        (place_of("weights/all.bin", "8", "29"), &["8 to 37", "has 36"]),
+        (place_of("weights/all.bin", "18446744073709551615", "24"), &["has 36"]),
+        (place_of("weights/all.bin", "-8", "24"), &["offset -8 is no number"]),
+        (place_of("weights/all.bin", "8", "20"), &["5 elements"]),
+        (vec![entry("location", "weights/all.bin")], &["9 elements"]),
+    ] {
+        let message = with(entries).unwrap_err().to_string();
+        for word in words {
+            assert!(message.contains(word), "{word:?} is not in: {message}");
+        }
+    }
+}
+
 /// Nodes may share a tensor, but not to make a small file a large network.
 #[test]
 fn shared_weights_are_counted_as_often_as_used() {
@@ -369,7 +420,7 @@ fn shared_weights_are_counted_as_often_as_used() {
     outcome(&model).unwrap();
     let budget = (side * (side + 1) * 150) as usize;
     let error =
-        read_within(&model.encode_to_vec(), "the-file", &Options::default(), budget).unwrap_err().to_string();
+        read_within(model.clone(), "the-file", &Options::default(), None, budget).unwrap_err().to_string();
     assert!(error.contains("the-v151") && error.contains("all weights together"), "{error}");
 }
 
@@ -648,7 +699,7 @@ fn activations_of_some_elements() {
     many[0].input[0] = "x".to_owned();
     let many = model(many, vec![floats("m", &[], &[1.0])]);
     outcome(&many).unwrap();
-    let error = read_within(&many.encode_to_vec(), "the-file", &Options::default(), 33 * 30 + 1)
+    let error = read_within(many.clone(), "the-file", &Options::default(), None, 33 * 30 + 1)
         .unwrap_err()
         .to_string();
     assert!(error.contains("the-v31") && error.contains("too many elements"), "{error}");

@@ -172,7 +172,7 @@ impl Importer {
             };
             let number = match self.value(node, other)? {
                 Some(Value::Constant(tensor)) if tensor.shape()?.1 == 1 => {
-                    let tensor = tensor.clone();
+                    let tensor = self.here(tensor)?;
                     Some(tensor.floats(&mut self.budget)?[0])
                 }
                 _ => None,

@@ -158,7 +158,7 @@ impl Importer {
         transposed: bool,
     ) -> Result<(usize, Vec<f32>), Trouble> {
         let (tensor, transposed): (Rc<TensorProto>, bool) = match self.value(node, 1)? {
-            Some(Value::Transposed(tensor)) => (tensor.clone(), !transposed),
+            Some(Value::Transposed(tensor)) => (self.here(tensor)?, !transposed),
             _ => (self.required(node, 1)?, transposed),
         };
         let (dims, _) = tensor.shape()?;
