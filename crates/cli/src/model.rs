@@ -4,8 +4,13 @@ use crate::args::{FixedArgs, ModelArgs, PictureArgs};
 use crate::error::Error;
 use crate::progress::Bar;
 use copriv_import::Network;
-use copriv_ir::{Architecture, Graph, Lowered, Preprocessing, Shape};
-use copriv_ring::{FixedPoint, RingVec};
+use copriv_ir::{
+    Architecture, Graph, LowerOptions, Lowered, Preprocessing, Shape, fold_affine, lower, merge_linear,
+    pool_first,
+};
+use copriv_ring::{FixedPoint, RingVec, Width};
+use copriv_runner::Settings;
+use copriv_runner::planner::Planner;
 use std::path::Path;
 
 /// The network that the command line names, with float weights and lowered: to the fixed point that it was calibrated to, unless
@@ -20,6 +25,19 @@ pub fn load(args: &ModelArgs, fixed: FixedArgs) -> Result<(Graph, Lowered), Erro
 /// The network that the command line names, as its file has it.
 pub fn load_network(args: &ModelArgs) -> Result<Network, Error> {
     Ok(copriv_import::load_network(&args.model, args.weights.as_deref(), &args.options())?)
+}
+
+/// The network with means before 1x1 convolutions, and linear layers that have nothing between them made one, where an inference costs less so.
+pub fn merged(graph: &Graph, settings: Settings) -> Result<Graph, Error> {
+    let mut planner = Planner::new(settings);
+    let options = LowerOptions { width: Width::of(Network::BITS), frac_bits: Network::FRAC_BITS };
+    let mut cost = |layers: &Graph| {
+        // What does not fit the fixed point is not merged.
+        let lowered = lower(layers, options).ok();
+        let bytes = lowered.and_then(|lowered| planner.layers(&lowered.architecture).ok());
+        bytes.map_or(u64::MAX, |[before, online]| before.saturating_add(online))
+    };
+    Ok(merge_linear(&pool_first(&fold_affine(graph)?)?, &mut cost)?)
 }
 
 /// How pictures are prepared for the network: as its file says, and the command line.

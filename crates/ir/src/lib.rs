@@ -29,7 +29,7 @@ pub use graph::{Activation, Graph, GraphBuilder, Node, NodeId, Op};
 pub use lower::{LowerOptions, lower, lower_outline, lower_scaled};
 pub use mask::Mask;
 pub use merge::{merge_linear, merge_outline};
-pub use passes::fold_affine;
+pub use passes::{fold_affine, pool_first};
 pub use preprocessing::{ChannelOrder, PixelRange, Preprocessing, PreprocessingError, Preset, Resize};
 pub use shape::{Shape, Window};
 pub use simplify::{Simplify, simplify, simplify_architecture};

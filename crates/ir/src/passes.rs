@@ -1,4 +1,4 @@
-use crate::{Error, Graph, Node, NodeId, Op, Window};
+use crate::{Error, Graph, Node, NodeId, Op, Shape, Window};
 
 /// The same function without a batch norm: each is folded into the conv or linear layer it reads or, where it
 /// reads something else or something that others read too, becomes a depthwise 1x1 conv. Depthwise 1x1 convs that scale and
@@ -22,6 +22,52 @@ pub fn fold_affine(graph: &Graph) -> Result<Graph, Error> {
     let folded = fold(graph);
     folded.validate()?;
     Ok(folded)
+}
+
+/// The same function with means taken before convolutions, not after, where that is the same: of a mean over windows without padding,
+/// or over whole channels, that alone reads a 1x1 conv without stride and padding. The conv then has fewer products.
+///
+/// ```
+/// use copriv_ir::{GraphBuilder, Op, Shape, Window, pool_first};
+/// let mut net = GraphBuilder::new("transition", Shape::new(2, 4, 4))?;
+/// let x = net.conv("conv", net.input(), Window::square(1, 1, 0), 1, vec![0.5; 6], vec![1.0; 3])?;
+/// let x = net.avg_pool("pool", x, Window::square(2, 2, 0))?;
+/// let first = pool_first(&net.finish(x)?)?;
+/// assert_eq!(first.nodes[1].op, Op::AvgPool(Window::square(2, 2, 0)));
+/// assert_eq!(first.nodes[2].shape, Shape::new(3, 2, 2));
+/// # Ok::<(), copriv_ir::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error`] when the graph is not valid.
+pub fn pool_first(graph: &Graph) -> Result<Graph, Error> {
+    graph.validate()?;
+    let mut net = graph.clone();
+    let readers = net.readers();
+    for index in 1..net.nodes.len() {
+        let pool = &net.nodes[index];
+        let whole = match &pool.op {
+            Op::AvgPool(window) => window.padding == [0; 4],
+            Op::GlobalAvgPool => true,
+            _ => false,
+        };
+        let conv = pool.inputs[0].0;
+        let Op::Conv { window, out_channels, ref bias, .. } = net.nodes[conv].op else { continue };
+        let alone = readers[conv] == 1 && conv + 1 != net.nodes.len();
+        if whole && alone && window == Window::square(1, 1, 0) && bias.len() == out_channels {
+            // The pool takes the conv's place, and the conv the pool's.
+            let shape = net.nodes[index].shape;
+            let channels = net.nodes[net.nodes[conv].inputs[0].0].shape.channels;
+            let before = net.nodes[conv].inputs.clone();
+            net.nodes.swap(conv, index);
+            net.nodes[conv].inputs = before;
+            net.nodes[conv].shape = Shape { channels, ..shape };
+            net.nodes[index].inputs = vec![NodeId(conv)];
+            net.nodes[index].shape = shape;
+        }
+    }
+    net.validate()?;
+    Ok(net)
 }
 
 /// [`fold_affine`] of a graph that is valid but for its weights, which may be missing.

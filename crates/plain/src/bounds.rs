@@ -174,8 +174,10 @@ fn one(
             };
             let sums = each(&of);
             let differences = most(&|x| knots().map(|(t, _)| x.map(|x| x - t).size()).fold(0.0, f64::max));
-            let between = sums.iter().fold(differences, |most, x| x.size().max(most));
-            (sums.into_iter().map(|x| floor(x, pieces.shift)).collect(), between)
+            let own: Vec<Interval> = sums.into_iter().map(|x| floor(x, pieces.shift)).collect();
+            // Rounded down, a negative sum is a little larger.
+            let between = own.iter().fold(differences, |most, x| (x.size() * power(pieces.shift)).max(most));
+            (own, between)
         }
         LayerOp::Add => (x.iter().zip(operands[1].0).map(|(a, b)| a.plus(*b)).collect(), 0.0),
         LayerOp::Combine { factors: [a, b] } => {

@@ -18,6 +18,8 @@ use std::path::{Path, PathBuf};
 
 /// Find the fewest bits with which a network stays as accurate, from pictures.
 ///
+/// Layers that have nothing between them are made one first, where that costs less.
+///
 /// What is private costs bytes for every bit: of the ring, and of the weights. A network straight from ONNX gets a ring of 41 bits
 /// with 12 of them fraction, which is safe and dear. This command evaluates the network on pictures, gives every channel a
 /// scale of its own, a real number, and every layer's weights the fraction bits that fit; then it tries several
@@ -211,7 +213,9 @@ impl Calibrate {
                 self.model.model
             )));
         }
-        let graph = network.graph;
+        let bar = Bar::spinner("merging layers");
+        let graph = model::merged(&network.graph, self.settings())?;
+        drop(bar);
         let shape = graph.input_shape();
         let preprocessing = model::declared(&self.model, &self.pictures, shape)?;
         let inputs = self.inputs(shape, &preprocessing.clone().unwrap_or_default())?;

@@ -5,7 +5,8 @@ use crate::progress::Bar;
 use crate::{model, output};
 use clap::Args;
 use copriv_import::Network;
-use copriv_ir::{Graph, Op, fold_affine};
+use copriv_ir::{Graph, Op};
+use copriv_runner::{Reveal, Settings, Suite};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,8 +14,8 @@ use std::path::PathBuf;
 /// Read a network from an ONNX file, and write it to a file of this program's own.
 ///
 /// Every command reads ONNX files as they are; this says what it makes of one, and keeps it: what depends on no input is folded,
-/// batch norms are folded into the layers before them, and what only moves elements costs nothing. How pictures
-/// become its input is kept too. The file is a safetensors file with the structure in its metadata.
+/// batch norms are folded into the layers before them, layers that have nothing between them are made one where that costs less, and
+/// what only moves elements costs nothing. How pictures become its input is kept too. The file is a safetensors file with the structure in its metadata.
 ///
 /// The next step is copriv calibrate, which also reads ONNX files.
 #[derive(Args, Debug)]
@@ -63,7 +64,8 @@ impl Import {
         let mut network = model::load_network(&self.model)?;
         // The fixed point is that of the nodes as they are.
         if network.fixed.is_none() {
-            network.graph = fold_affine(&network.graph)?;
+            let settings = Settings::new(Suite::default(), Reveal::default());
+            network.graph = model::merged(&network.graph, settings)?;
         }
         network.preprocessing = model::declared(&self.model, &self.pictures, network.graph.input_shape())?;
         network.save(&self.out)?;

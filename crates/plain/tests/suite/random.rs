@@ -1,7 +1,10 @@
 //! Random small networks: the lowered network stays within a proven distance of the float one.
 
 use crate::networks::{Numbers, network};
-use copriv_ir::{Activation, Fault, Function, Graph, LowerOptions, NodeId, Op, fold_affine, lower};
+use copriv_ir::{
+    Activation, Fault, Function, Graph, GraphBuilder, LowerOptions, NodeId, Op, Window, fold_affine, lower,
+    pool_first,
+};
 use copriv_plain::{bounds as intervals, evaluate, evaluate_output, float, headroom};
 use copriv_ring::{FixedPoint, RingVec, Width};
 use proptest::prelude::*;
@@ -131,6 +134,44 @@ fn random_networks_have_every_kind() -> Result<(), copriv_ir::Error> {
     assert_eq!(kinds.len(), 17 + Function::ALL.len(), "{kinds:?}");
     assert!(kinds.values().all(|&count| count >= 20), "{kinds:?}");
     Ok(())
+}
+
+proptest! {
+    /// Means before 1x1 convolutions, exactly but for rounding; fewer products, or as many.
+    #[test]
+    fn means_come_first(seed: u64, steps in 0..14usize, at in 0..14usize) {
+        let mut numbers = Numbers(seed);
+        let inner = network(seed, steps)?;
+        // A conv and a mean somewhere in it.
+        let mut net = GraphBuilder::new("means", inner.input_shape())?;
+        for (index, node) in inner.nodes.iter().enumerate().skip(1) {
+            net.push(node.name.clone(), node.op.clone(), node.inputs.clone())?;
+            if index == at % inner.nodes.len() {
+                break;
+            }
+        }
+        let last = NodeId(at % inner.nodes.len());
+        let shape = net.shape(last);
+        let conv = net.conv("conv", last, Window::square(1, 1, 0), 1, numbers.floats(3 * shape.channels, 1.0), numbers.floats(3, 1.0))?;
+        let window = Window { kernel: [2, 1], stride: [1 + numbers.below(2), 1], padding: [0, numbers.below(1), 0, 0] };
+        let pool = match numbers.below(2) {
+            0 => net.global_avg_pool("pool", conv)?,
+            _ => match net.avg_pool("pool", conv, window) {
+                Ok(pool) => pool,
+                Err(_) => return Ok(()),
+            },
+        };
+        let graph = net.finish(pool)?;
+        let first = pool_first(&graph)?;
+        let last = &first.nodes[first.nodes.len() - 1];
+        prop_assert!(matches!(last.op, Op::Conv { .. }), "{:?}", last);
+        let picture = Numbers(!seed).floats(graph.input_shape().len(), 1.0);
+        let (before, after) = (float::evaluate(&graph, &picture)?, float::evaluate(&first, &picture)?);
+        prop_assert_eq!(before.len(), after.len());
+        for (before, after) in before.iter().zip(&after) {
+            prop_assert!((before - after).abs() <= 1e-4 * (1.0 + before.abs()), "{} and {}", before, after);
+        }
+    }
 }
 
 #[test]
