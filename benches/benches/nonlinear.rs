@@ -2,7 +2,8 @@
 
 use copriv_benches::Pair;
 use copriv_bits::Block;
-use copriv_nonlinear::{Sign, Windows, argmax, clip, maxpool, relu, relu_truncate, truncate};
+use copriv_ir::Function;
+use copriv_nonlinear::{Sign, Windows, argmax, clip, maxpool, pieces, relu, relu_truncate, truncate};
 use copriv_ot::RcotBackend;
 use copriv_ot::one_of_n::OneOfNBackend;
 use copriv_prg::Prg;
@@ -37,9 +38,13 @@ fn row(
     group.bench_function(name, |b| b.iter_custom(|times| pair.time(times, run, run)));
 }
 
+/// ReLUs of a smooth function, so that all rows have as many.
+const KNOTS: usize = Function::Sigmoid.knots();
+
 fn nonlinear(criterion: &mut Criterion) {
     let pool = Windows::pool2d(64, [32, 32], [2, 2], [2, 2], [0; 4]);
     let rows = Windows::rows(N / 100, 100);
+    let sigmoid = Function::Sigmoid.pieces(WIDTH, SHIFT).unwrap_or_default();
     for (suite, params) in SUITES {
         let mut pair = Pair::new(params);
         let mut group = criterion.benchmark_group(suite);
@@ -49,6 +54,9 @@ fn nonlinear(criterion: &mut Criterion) {
         };
         row("relu", N, &|s, x| relu::relu(s, x).map(drop));
         row("clip", N, &|s, x| clip::clip(s, x, 0, 6 << SHIFT).map(drop));
+        row("sigmoid in pieces", N / KNOTS, &|s, x| {
+            pieces::sum_top(s, &x.slice(0..N / KNOTS), &sigmoid.knots, sigmoid.constant, 0).map(drop)
+        });
         row("relu, then trunc_faithful", N, &|s, x| {
             let (y, _) = relu::relu(s, x)?;
             truncate::trunc_faithful(s, &y, SHIFT, Sign::NonNegative).map(drop)

@@ -7,6 +7,7 @@ use copriv_ring::Width;
 use copriv_runner::{Ot, Reveal, Settings, Suite, Truncation};
 use copriv_train::Error;
 use copriv_train::augment::Augment;
+use copriv_train::checkpoint::replace;
 use copriv_train::cost::Setting;
 use copriv_train::data::{Data, Source, Split};
 use copriv_train::recipe::{Distill, Recipe, Rule, Schedule};
@@ -298,6 +299,15 @@ pub struct TrainingArgs {
     pub place: PlaceArgs,
     #[command(flatten)]
     pub run: RunArgs,
+}
+
+/// Has the ONNX file say how pictures become its input, where the network that it was made of says so.
+pub fn keep_preprocessing(spec: &str, file: &Path) -> Result<(), Error> {
+    if let Some(preprocessing) = copriv_import::preprocessing(spec)? {
+        let graph = copriv_import::onnx::load(file)?;
+        replace(file, &copriv_import::onnx::write_with(&graph, &preprocessing))?;
+    }
+    Ok(())
 }
 
 /// The network of an argument.

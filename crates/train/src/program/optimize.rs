@@ -1,4 +1,4 @@
-use super::args::{TrainingArgs, network};
+use super::args::{TrainingArgs, keep_preprocessing, network};
 use super::{Done, output};
 use clap::Args;
 use copriv_train::cost::{Budget, Objective};
@@ -95,6 +95,7 @@ impl Optimize {
             &device,
             !self.training.run.quiet,
         )?;
+        keep_preprocessing(&self.model, &done.network)?;
         self.show(&done);
         Ok(())
     }

@@ -1,4 +1,4 @@
-use super::args::{TrainingArgs, network};
+use super::args::{TrainingArgs, keep_preprocessing, network};
 use super::{Done, output};
 use clap::Args;
 use copriv_import::onnx;
@@ -76,6 +76,7 @@ impl Train {
 
         let trained = net.graph()?;
         replace(&out.join("network.onnx"), &onnx::write(&trained))?;
+        keep_preprocessing(&self.model, &out.join("network.onnx"))?;
         let weights = copriv_import::safetensors::write(&trained)?;
         replace(&out.join("weights.safetensors"), &weights)?;
         let records = curves::read(&place.metrics())?;
