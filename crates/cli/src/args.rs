@@ -79,7 +79,8 @@ pub struct ModelArgs {
     /// The network: zoo:NAME (copriv zoo lists them), an .onnx file, or a .copriv file (of copriv import and copriv calibrate).
     #[arg(value_name = "MODEL")]
     pub model: String,
-    /// The dimensions of an ONNX model's input, batch included, where the model leaves some open: such as 1x3x224x224.
+    /// The dimensions of an ONNX model's input, batch included, where the model leaves some open: such as 1x3x224x224, or 1x224x224x3
+    /// where it has its channels last.
     #[arg(long, value_name = "DIMS", value_parser = dimensions)]
     pub input_shape: Option<Dimensions>,
     /// Which value of an ONNX model is the network's output, where it has several outputs: the logits.

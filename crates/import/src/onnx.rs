@@ -26,6 +26,10 @@
 //! | `Shape` | of anything |
 //! | `Softmax`, `LogSoftmax` | over the classes, at the end of the network: left out, the output is the logits |
 //!
+//! An input N,H,W,C, as TensorFlow has it, becomes C,H,W where all that is computed of it comes by a `Transpose` to N,C,H,W, with at
+//! most shifts, scales and padding before it. Pictures are C,H,W then, as for any other network; dimensions that are given stay in
+//! the model's own order.
+//!
 //! What depends on no input, such as shapes and weights that are computed, is evaluated by all operators that [`Model`] knows.
 //!
 //! [`Model`] evaluates models as they are, in floats, with more operators and on tensors of any rank.
@@ -117,7 +121,7 @@ pub const OPERATORS: &[&str] = &[
 /// What of a model is read where it does not say it, or says more than one network has.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// The dimensions of the input, batch included, where the model leaves some of them open.
+    /// The dimensions of the input, batch included and in the model's order, where the model leaves some of them open.
     pub input: Option<Vec<usize>>,
     /// The value that is the network's output, whatever the model's outputs are.
     pub output: Option<String>,

@@ -46,6 +46,18 @@ impl Folder {
         let named = outputs.iter().zip(&node.output);
         Ok(Some(named.map(|(known, name)| Rc::new(constant(known, name))).collect()))
     }
+
+    /// A known matrix, transposed.
+    pub(super) fn transposed(&mut self, matrix: &Rc<TensorProto>) -> Result<Rc<TensorProto>, Trouble> {
+        let outputs = self.constants(&transposition(), &[Some(matrix.clone())])?;
+        outputs.and_then(|outputs| outputs.into_iter().next()).ok_or(Trouble::Operator)
+    }
+}
+
+/// The node that transposes a matrix.
+fn transposition() -> NodeProto {
+    let (input, output) = (vec!["matrix".to_owned()], vec!["transposed".to_owned()]);
+    NodeProto { input, output, op_type: Some("Transpose".to_owned()), ..NodeProto::default() }
 }
 
 /// The part of the dimensions of a computed tensor that `Shape` gives.

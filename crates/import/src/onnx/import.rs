@@ -21,6 +21,7 @@ use crate::Error;
 mod activation;
 mod arithmetic;
 mod dilated;
+mod layout;
 mod linear;
 mod movement;
 mod pool;
@@ -90,7 +91,7 @@ pub(super) fn read_within(
     }
     let builder = GraphBuilder::new(shown(file), natural(&dims)).map_err(|e| wrong(e.to_string()))?;
     let input = Tensor { id: builder.input(), dims };
-    values.insert(input_name, Value::Tensor(input));
+    values.insert(input_name.clone(), Value::Tensor(input.clone()));
 
     let mut nodes = graph.node;
     let order = order(&nodes, &values, std::slice::from_ref(&output)).map_err(|(node, why)| match node {
@@ -101,6 +102,9 @@ pub(super) fn read_within(
     let beside = path.map(|path| RefCell::new(Beside::new(path)));
     let mut importer =
         Importer { builder, values, budget, folder, moves: MOVES, opset, output: output.clone(), beside };
+    if layout::channels_last(&nodes, &order, &input_name, &output) {
+        importer.take_channels_first(file, &input_name, &input).map_err(|why| wrong(why.to_string()))?;
+    }
     for index in order {
         let node = std::mem::take(&mut nodes[index]);
         importer.node(&node).map_err(|trouble| {
@@ -541,13 +545,23 @@ impl Importer {
         {
             return Ok(Some(vec![fold::shape(node, &x.dims)?]));
         }
-        let mut inputs = Vec::with_capacity(node.input.len());
+        let (mut inputs, mut turned) = (Vec::with_capacity(node.input.len()), Vec::new());
         for index in 0..node.input.len() {
             inputs.push(match self.value(node, index)? {
                 None => None,
                 Some(Value::Constant(tensor)) => Some(tensor.clone()),
+                Some(Value::Transposed(tensor)) if node.op_type() != "Transpose" => {
+                    turned.push(index);
+                    Some(tensor.clone())
+                }
                 Some(_) => return Ok(None),
             });
+        }
+        // All are known, so this is no product of the network with a matrix, which would not need it.
+        for index in turned {
+            if let Some(matrix) = &inputs[index] {
+                inputs[index] = Some(self.folder.transposed(matrix)?);
+            }
         }
         // Matrices are transposed where they are used, and not copied.
         let matrix = |tensor: &Option<Rc<TensorProto>>| tensor.as_ref().is_some_and(|t| t.dims.len() == 2);

@@ -506,6 +506,12 @@ fn other_operators() {
         outcome(&flat("Gemm", &[], &[matrix.clone(), bias.clone()])).unwrap()
     );
     refused(&turned(1), &["the-y", "[32, 3]", "32 inputs"]);
+    // And left as it is.
+    let mut still = turned(1);
+    still.graph.as_mut().unwrap().node.last_mut().unwrap().attribute = vec![ints("perm", &[0, 1])];
+    assert_eq!(outcome(&still).unwrap(), outcome(&turned(2)).unwrap());
+    still.graph.as_mut().unwrap().node.last_mut().unwrap().attribute = vec![ints("perm", &[1, 1])];
+    refused(&still, &["perm"]);
     let one = TensorProto { name: Some("w".to_owned()), ..bias.clone() };
     refused(&model(vec![node("Transpose", &["w"], "y", &[])], vec![one]), &["does not depend on its input"]);
     refused(&flat("Gemm", &[int("transA", 1)], &[matrix.clone(), bias.clone()]), &["transA"]);
@@ -911,4 +917,88 @@ fn activations_in_pieces() {
     of(&[("Max", &["x", "zero"], "a"), ("Min", &["six", "a"], "y")], &[], &["clip"]);
     of(&[("Mul", &["x", "each"], "y")], &[], &["flatten", "batch norm", "view"]);
     of(&[("Sub", &["x", "x"], "y")], &[], &["combine"]);
+}
+
+/// What PyTorch writes for the sizes of a padding, without folding: axes in pairs, from the last on, turned into starts and ends.
+#[test]
+fn known_matrices_may_be_transposed_and_computed_with() {
+    let nodes = vec![
+        node("Reshape", &["pairs", "in-pairs"], "rows", &[]),
+        node("Slice", &["rows", "last", "first", "zero", "back"], "turned", &[]),
+        node("Transpose", &["turned"], "columns", &[ints("perm", &[1, 0])]),
+        node("Reshape", &["columns", "all"], "pads", &[]),
+        node("Pad", &["x", "pads"], "y", &[]),
+    ];
+    let tensors = vec![
+        int64s("pairs", &[1, 2, 3, 0, 0, 0, 0, 0]),
+        int64s("in-pairs", &[-1, 2]),
+        int64s("last", &[-1]),
+        int64s("first", &[i64::MIN + 1]),
+        int64s("zero", &[0]),
+        int64s("back", &[-1]),
+        int64s("all", &[-1]),
+    ];
+    let model = model(nodes, tensors);
+    assert_eq!(outcome(&model).unwrap().output_shape(), copriv_ir::Shape::new(2, 7, 7));
+    computes_what_the_model_does(&model, &[1, 2, 4, 4]).unwrap();
+}
+
+/// A network with its channels last takes pictures as all others do; what it computes is the same.
+#[test]
+fn channels_last_are_taken_first() {
+    let weights: Vec<f32> = (0..54).map(|i| (i as f32 - 20.0) / 16.0).collect();
+    let tensors = vec![
+        floats("mean", &[2], &[0.5, 0.25]),
+        floats("w", &[3, 2, 3, 3], &weights),
+        int64s("pads", &[0, 1, 0, 0, 0, 0, 2, 0]),
+    ];
+    let transpose = |from, to| node("Transpose", &[from], to, &[ints("perm", &[0, 3, 1, 2])]);
+    let conv = node("Conv", &["t", "w"], "y", &[]);
+    let channels_last = |nodes| {
+        let mut model = model(nodes, tensors.clone());
+        model.graph.as_mut().unwrap().input = vec![value("x", &[0, 5, 4, 2])];
+        model
+    };
+    let direct = channels_last(vec![transpose("x", "t"), conv.clone()]);
+    let shifted = channels_last(vec![
+        node("Cast", &["x"], "a", &[int("to", 1)]),
+        node("Sub", &["a", "mean"], "b", &[]),
+        node("Pad", &["b", "pads"], "c", &[]),
+        transpose("c", "t"),
+        conv.clone(),
+    ]);
+    let picture = forward::pattern(40);
+    let places: Vec<usize> = (0..40).map(|i| i % 2 * 20 + i / 2).collect();
+    let last: Vec<f32> = places.iter().map(|&place| picture[place]).collect();
+    for (model, kinds) in [(&direct, &["conv"][..]), (&shifted, &["view", "conv", "view", "conv"])] {
+        let graph = outcome(model).unwrap();
+        assert_eq!(graph.input_shape(), copriv_ir::Shape::new(2, 5, 4));
+        assert_eq!(graph.name, "the-file");
+        let expected = Model::parse(&model.encode_to_vec(), "m").unwrap();
+        let input = Known::new(vec![1, 5, 4, 2], Data::F32(last.clone())).unwrap();
+        let outputs = expected.evaluate(&[input]).unwrap();
+        let Data::F32(expected) = outputs[0].data() else { panic!("no floats") };
+        forward::assert_close(&forward::logits(&graph, &picture), expected, 1e-5, "channels last");
+        let got: Vec<&str> = graph.nodes.iter().skip(1).map(|node| node.op.kind()).collect();
+        assert_eq!(got, kinds);
+    }
+    // Anything else that reads it sees it as it is.
+    for nodes in [
+        vec![transpose("x", "t"), conv.clone(), node("Relu", &["x"], "z", &[])],
+        vec![node("Relu", &["x"], "a", &[]), transpose("a", "t"), conv.clone()],
+    ] {
+        let needed = nodes.iter().any(|node| node.output[0] == "a");
+        let input = outcome(&channels_last(nodes)).unwrap().input_shape();
+        let [last, first] = [copriv_ir::Shape::new(5, 4, 2), copriv_ir::Shape::new(2, 5, 4)];
+        assert_eq!(
+            input,
+            if needed { last } else { first },
+            "nodes that the output does not need do not count"
+        );
+    }
+    let options = Options { input: Some(vec![1, 5, 4, 2]), output: None };
+    let mut open = direct;
+    open.graph.as_mut().unwrap().input = vec![value("x", &[0, -1, -1, 2])];
+    let graph = read_with(&open.encode_to_vec(), "open", &options).unwrap();
+    assert_eq!(graph.input_shape(), copriv_ir::Shape::new(2, 5, 4));
 }

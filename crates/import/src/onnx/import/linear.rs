@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use copriv_ir::{Op, Shape, Window};
 
-use super::super::attributes::{Windows, float, int, windows};
+use super::super::attributes::{Windows, float, int, ints, windows};
 use super::super::proto::{NodeProto, TensorProto};
 use super::dilated::{Parts, spread};
 use super::{Importer, Tensor, Trouble, Value};
@@ -142,6 +142,11 @@ impl Importer {
     /// A matrix of weights as the exporters of PyTorch store it.
     pub(super) fn transpose(&self, node: &NodeProto) -> Result<Value, Trouble> {
         let value = self.value(node, 0)?.ok_or("it has no input")?;
+        match ints(node, "perm")? {
+            None | Some([1, 0]) => {}
+            Some([0, 1]) => return Ok(value.clone()),
+            Some(_) => return Err("its perm is not one of a matrix".into()),
+        }
         // Others have been folded or moved.
         Ok(match value {
             Value::Constant(tensor) => Value::Transposed(tensor.clone()),
