@@ -9,4 +9,5 @@ mod onnx;
 mod picture;
 mod preprocessing;
 mod safetensors;
+mod third_party;
 mod zoo;
