@@ -395,7 +395,7 @@ fn lost_metrics_are_done_without() {
 #[test]
 fn a_network_with_nan_is_refused() {
     let mut graph = small();
-    let copriv_ir::Op::Conv { weight, .. } = &mut graph.nodes[1].op else { panic!() };
+    let Op::Conv { weight, .. } = &mut graph.nodes[1].op else { panic!() };
     weight[3] = f32::NAN;
     assert!(matches!(Network::new(&graph, &Device::flex()), Err(Error::Graph(_))));
 }
