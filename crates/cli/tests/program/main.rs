@@ -10,4 +10,5 @@ mod inputs;
 mod peers;
 mod pictures;
 mod stores;
+mod third_party;
 mod train;
