@@ -28,7 +28,7 @@
 //!
 //! An input N,H,W,C, as TensorFlow has it, becomes C,H,W where all that is computed of it comes by a `Transpose` to N,C,H,W, with at
 //! most shifts, scales and padding before it. Pictures are C,H,W then, as for any other network; dimensions that are given stay in
-//! the model's own order.
+//! the model's own order. Sums, batch norms and activations of maps with their channels moved last are those of the maps.
 //!
 //! What depends on no input, such as shapes and weights that are computed, is evaluated by all operators that [`Model`] knows.
 //!

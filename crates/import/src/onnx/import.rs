@@ -416,6 +416,10 @@ impl Importer {
             self.values.extend(node.output.iter().cloned().zip(values.into_iter().map(Value::Tensor)));
             return Ok(());
         }
+        if let Some(value) = self.with_channels_first(node)? {
+            self.values.extend(node.output.first().map(|output| (output.clone(), value)));
+            return Ok(());
+        }
         let value = match node.op_type() {
             "Conv" => self.conv(node)?,
             "ConvTranspose" => self.conv_transpose(node)?,

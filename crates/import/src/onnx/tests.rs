@@ -951,6 +951,8 @@ fn channels_last_are_taken_first() {
         floats("mean", &[2], &[0.5, 0.25]),
         floats("w", &[3, 2, 3, 3], &weights),
         int64s("pads", &[0, 1, 0, 0, 0, 0, 2, 0]),
+        floats("three", &[1, 1, 1, 3], &[0.5, -1.0, 2.0]),
+        floats("six", &[3], &[0.25, 1.5, -0.5]),
     ];
     let transpose = |from, to| node("Transpose", &[from], to, &[ints("perm", &[0, 3, 1, 2])]);
     let conv = node("Conv", &["t", "w"], "y", &[]);
@@ -970,7 +972,25 @@ fn channels_last_are_taken_first() {
     let picture = forward::pattern(40);
     let places: Vec<usize> = (0..40).map(|i| i % 2 * 20 + i / 2).collect();
     let last: Vec<f32> = places.iter().map(|&place| picture[place]).collect();
-    for (model, kinds) in [(&direct, &["conv"][..]), (&shifted, &["view", "conv", "view", "conv"])] {
+    // What comes between convolutions leaves nothing that moves: biases, batch norms, activations and sums.
+    let back = |from, to| node("Transpose", &[from], to, &[ints("perm", &[0, 2, 3, 1])]);
+    let between = channels_last(vec![
+        transpose("x", "t"),
+        node("Conv", &["t", "w"], "a", &[]),
+        back("a", "b"),
+        node("Add", &["b", "three"], "c", &[]),
+        node("Mul", &["six", "c"], "d", &[]),
+        node("Relu", &["d"], "e", &[]),
+        node("Add", &["e", "c"], "f", &[]),
+        node("Clip", &["f"], "g", &[]),
+        transpose("g", "h"),
+        node("Relu", &["h"], "y", &[]),
+    ]);
+    for (model, kinds) in [
+        (&direct, &["conv"][..]),
+        (&shifted, &["batch norm", "view", "conv"]),
+        (&between, &["conv", "batch norm", "batch norm", "relu", "add", "clip", "relu"]),
+    ] {
         let graph = outcome(model).unwrap();
         assert_eq!(graph.input_shape(), copriv_ir::Shape::new(2, 5, 4));
         assert_eq!(graph.name, "the-file");
@@ -982,6 +1002,10 @@ fn channels_last_are_taken_first() {
         let got: Vec<&str> = graph.nodes.iter().skip(1).map(|node| node.op.kind()).collect();
         assert_eq!(got, kinds);
     }
+    // A choice between an activation and what it reads is found where both have been moved.
+    let chosen =
+        vec![back("x", "b"), node("Relu", &["b"], "r", &[]), node("Where", &["mask", "r", "b"], "y", &[])];
+    computes_what_the_model_does(&model(chosen, vec![bools("mask", &[2], &[1, 0])]), &[1, 2, 4, 4]).unwrap();
     // Anything else that reads it sees it as it is.
     for nodes in [
         vec![transpose("x", "t"), conv.clone(), node("Relu", &["x"], "z", &[])],

@@ -221,9 +221,17 @@ impl Importer {
 
     /// What `y` is, where it is an activation of all of `x`.
     fn activation_of(&self, y: &Tensor, x: &Tensor) -> Option<Activation> {
-        let (op, inputs) = self.builder.node(y.id);
+        let (mut from, mut to) = (x.id, y.id);
+        // Both may have been moved in the same way since.
+        while let ((Op::View(first), [before]), (Op::View(second), [after])) =
+            (self.builder.node(from), self.builder.node(to))
+            && first == second
+        {
+            (from, to) = (*before, *after);
+        }
+        let (op, inputs) = self.builder.node(to);
         match op {
-            _ if inputs != [x.id] || x.dims != y.dims => None,
+            _ if inputs != [from] || x.dims != y.dims => None,
             Op::Relu => Some(Activation::Relu),
             &Op::Clip { low, high } => Some(Activation::Clip { low, high }),
             _ => None,
