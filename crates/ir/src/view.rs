@@ -236,6 +236,27 @@ impl View {
         }
     }
 
+    /// Which element of the operand its element number `element` is; `None` where that is a zero.
+    ///
+    /// ```
+    /// use copriv_ir::{Axis, Shape, View};
+    /// let transposed = View::new(Shape::new(1, 3, 2), &[Axis::whole(3, 1), Axis::whole(2, 3)])?;
+    /// assert_eq!(transposed.place(1), Some(3));
+    /// # Ok::<(), copriv_ir::Fault>(())
+    /// ```
+    pub fn place(&self, element: usize) -> Option<usize> {
+        let (mut rest, mut place) = (element, 0);
+        for axis in self.axes.iter().rev().filter(|axis| !(axis.size == 1 && axis.is_whole())) {
+            let i = rest % axis.size.max(1) as usize;
+            rest /= axis.size.max(1) as usize;
+            // |start|, |step| and i are below 2^32: no product overflows.
+            let coordinate = i64::from(axis.start) + i as i64 * i64::from(axis.step);
+            let coordinate = u32::try_from(coordinate).ok().filter(|&c| c < axis.len)?;
+            place += coordinate as usize * axis.stride as usize;
+        }
+        (rest == 0).then_some(place)
+    }
+
     /// The elements that it has of `x`, and `zero` where it has none.
     ///
     /// # Panics
@@ -323,6 +344,9 @@ mod tests {
             let least = view.axes.iter().map(|axis| (axis.len as usize - 1) * axis.stride as usize).sum::<usize>();
             prop_assert!(view.check(least).is_err());
             prop_assert_eq!(view.apply(&x, 0), expected.clone());
+            let placed = |element| view.place(element).map_or(0, |place| x[place]);
+            prop_assert_eq!((0..expected.len()).map(placed).collect::<Vec<_>>(), expected.clone());
+            prop_assert_eq!(view.place(expected.len()), None);
             prop_assert_eq!(view.is_identity(x.len()), view.is_identity(x.len()) && expected == x);
         }
     }
