@@ -13,6 +13,7 @@ use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
 use crate::error::label;
+use crate::safetensors::check_header;
 use crate::{Error, file};
 
 /// The metadata's key.
@@ -123,6 +124,7 @@ impl Network {
     /// [`Error::Malformed`] when the bytes are no such file, [`Error::Model`] when what they hold is no network.
     pub fn decode(bytes: &[u8], name: &str) -> Result<Self, Error> {
         let malformed = |why: String| Error::Malformed { file: name.to_owned(), format: "copriv", why };
+        check_header(bytes).map_err(malformed)?;
         let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| malformed(e.to_string()))?;
         let text = metadata.metadata().as_ref().and_then(|all| all.get(KEY));
         let text = text.ok_or_else(|| malformed(format!("it has no metadata called {KEY}")))?;

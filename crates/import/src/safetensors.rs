@@ -18,6 +18,8 @@ use crate::{Error, file};
 
 /// PyTorch's default in batch norms, which checkpoints do not hold.
 const EPSILON: f64 = 1e-5;
+/// The longest header that is read: as it is parsed, a few bytes of it take up to sixteen times the memory.
+const MAX_HEADER: u64 = 1 << 25;
 /// How many tensors an error lists.
 const LISTED: usize = 8;
 
@@ -123,14 +125,22 @@ fn write_named(graph: &Graph, file: &str) -> Result<Vec<u8>, Error> {
     views.and_then(|views| safetensors::serialize(views, None)).map_err(|e| misfit(e.to_string()))
 }
 
+/// Refuses files whose header is too long, before it is parsed.
+pub(crate) fn check_header(bytes: &[u8]) -> Result<(), String> {
+    match bytes.first_chunk().map(|&length| u64::from_le_bytes(length)) {
+        Some(length) if length > MAX_HEADER => {
+            Err(format!("its header has {length} bytes, at most {MAX_HEADER} are read"))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn apply_named(graph: &mut Graph, bytes: &[u8], file: &str) -> Result<(), Error> {
     let network = graph.name.clone();
     let misfit = |why| Error::Weights { file: file.to_owned(), network: network.clone(), why };
-    let tensors = SafeTensors::deserialize(bytes).map_err(|e| Error::Malformed {
-        file: file.to_owned(),
-        format: "safetensors",
-        why: e.to_string(),
-    })?;
+    let read = check_header(bytes).and_then(|()| SafeTensors::deserialize(bytes).map_err(|e| e.to_string()));
+    let tensors =
+        read.map_err(|why| Error::Malformed { file: file.to_owned(), format: "safetensors", why })?;
     check_names(graph).map_err(misfit)?;
 
     let mut reader = Reader { tensors, unread: BTreeSet::new(), missing: Vec::new() };

@@ -2,7 +2,7 @@
 
 use crate::onnx::{MODELS, random_graph};
 use crate::picture::{colours, encode, npy};
-use copriv_import::{onnx, picture, safetensors, zoo};
+use copriv_import::{Network, onnx, picture, safetensors, zoo};
 use copriv_ir::{Graph, Shape};
 use image::ImageFormat;
 use proptest::prelude::*;
@@ -153,6 +153,13 @@ fn large_claims_are_refused_quickly() {
     let header = [&b"{\"a\":"[..], &b"[".repeat(100_000)].concat();
     let file = [&(header.len() as u64).to_le_bytes()[..], &header].concat();
     assert!(safetensors::apply(&mut small_graph(), &file).is_err());
+    // A header of 64 MiB that nothing is wrong with but its length, of either format.
+    let list = format!("{{\"__metadata__\":{{\"copriv\":\"{}\"}}}}", "1,".repeat(1 << 25));
+    let file = [&(list.len() as u64).to_le_bytes()[..], list.as_bytes()].concat();
+    let network = Network::decode(&file, "hostile").unwrap_err();
+    for error in [safetensors::apply(&mut small_graph(), &file).unwrap_err(), network] {
+        assert!(error.to_string().contains("header"), "{error}");
+    }
     assert!(start.elapsed().as_secs() < 20);
     assert!(zoo::build("digits", 0).is_ok());
 }
