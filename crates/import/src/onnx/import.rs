@@ -9,7 +9,7 @@ use copriv_ir::{Graph, GraphBuilder, NodeId, Op, Shape, View};
 use prost::Message;
 
 use super::Options;
-use super::attributes::int;
+use super::attributes::{int, ints};
 use super::external::Beside;
 use super::fold::{self, Folder};
 use super::proto::tensor_shape_proto::{Dimension, dimension};
@@ -29,6 +29,8 @@ mod transposed;
 
 /// The most weights of a model, counted as often as nodes use them.
 const MAX_WEIGHTS: usize = 1 << 29;
+/// The most of them that are made of smaller kernels, with zeros between their taps.
+const MAX_MADE: usize = 1 << 26;
 /// Before it, element-wise operators had an attribute for broadcasting.
 const FIRST_OPSET: i64 = 7;
 
@@ -100,8 +102,17 @@ pub(super) fn read_within(
     })?;
     let folder = Folder::new(opset);
     let beside = path.map(|path| RefCell::new(Beside::new(path)));
-    let mut importer =
-        Importer { builder, values, budget, folder, moves: MOVES, opset, output: output.clone(), beside };
+    let mut importer = Importer {
+        builder,
+        values,
+        budget,
+        made: MAX_MADE,
+        folder,
+        moves: MOVES,
+        opset,
+        output: output.clone(),
+        beside,
+    };
     if layout::channels_last(&nodes, &order, &input_name, &output) {
         importer.take_channels_first(file, &input_name, &input).map_err(|why| wrong(why.to_string()))?;
     }
@@ -162,6 +173,9 @@ fn input(graph: &GraphProto, given: Option<&[usize]>) -> Result<(Vec<usize>, Str
         ));
     }
     let dims = tensor.shape.as_ref().map_or(&[][..], |shape| &shape.dim);
+    if dims.len() > MAX_RANK {
+        return Err(format!("input {name} has {} axes, at most {MAX_RANK} are read", dims.len()));
+    }
     if let Some(given) = given {
         if (!dims.is_empty() && dims.len() != given.len()) || given.len() > MAX_RANK || given.contains(&0) {
             return Err(format!("input {name} has {} axes, not the shape {given:?}", dims.len()));
@@ -176,7 +190,7 @@ fn input(graph: &GraphProto, given: Option<&[usize]>) -> Result<(Vec<usize>, Str
         };
     }
     let mut fixed = Vec::new();
-    for (axis, dim) in dims.iter().enumerate().take(MAX_RANK) {
+    for (axis, dim) in dims.iter().enumerate() {
         fixed.push(match &dim.value {
             Some(dimension::Value::DimValue(size)) if *size > 0 => usize::try_from(*size).unwrap_or(usize::MAX),
             // The batch: any size will do, so one will.
@@ -314,7 +328,7 @@ fn hint(operator: &str) -> &'static str {
 }
 
 /// Elements of tensors whose elements are moved, all together.
-const MOVES: usize = 1 << 29;
+const MOVES: usize = 1 << 27;
 
 /// What an ONNX value is.
 #[derive(Clone, Debug)]
@@ -341,6 +355,12 @@ struct Tensor {
 impl Tensor {
     fn len(&self) -> usize {
         self.dims.iter().product()
+    }
+
+    /// Gives it as many axes, the first ones of 1, where it has fewer.
+    fn grow(&mut self, rank: usize) {
+        let more = rank.saturating_sub(self.dims.len());
+        self.dims.splice(0..0, std::iter::repeat_n(1, more));
     }
 
     /// Whether there is an axis of channels, after a batch of one.
@@ -393,6 +413,8 @@ struct Importer {
     values: HashMap<String, Value>,
     /// Weights that may still be read.
     budget: usize,
+    /// Weights that may still be made.
+    made: usize,
     folder: Folder,
     /// Elements that may still be moved.
     moves: usize,
@@ -564,12 +586,14 @@ impl Importer {
         // All are known, so this is no product of the network with a matrix, which would not need it.
         for index in turned {
             if let Some(matrix) = &inputs[index] {
-                inputs[index] = Some(self.folder.transposed(matrix)?);
+                let matrix = self.here(matrix)?;
+                inputs[index] = Some(self.folder.transposed(&matrix)?);
             }
         }
         // Matrices are transposed where they are used, and not copied.
+        let turns = node.op_type() == "Transpose" && matches!(ints(node, "perm")?, None | Some([1, 0]));
         let matrix = |tensor: &Option<Rc<TensorProto>>| tensor.as_ref().is_some_and(|t| t.dims.len() == 2);
-        if inputs.iter().all(Option::is_none) || node.op_type() == "Transpose" && inputs.iter().all(matrix) {
+        if inputs.iter().all(Option::is_none) || turns && inputs.iter().all(matrix) {
             return Ok(None);
         }
         for tensor in inputs.iter_mut().flatten() {
@@ -649,6 +673,13 @@ impl Importer {
     fn zeros(&mut self, length: usize) -> Result<Vec<f32>, Trouble> {
         self.budget = self.budget.checked_sub(length).ok_or("it has too many outputs")?;
         Ok(vec![0.0; length])
+    }
+
+    /// Room for the weights of a kernel that is larger than the one in the file.
+    fn room(&mut self, length: usize) -> Result<Vec<f32>, Trouble> {
+        let left = self.made.checked_sub(length).zip(self.budget.checked_sub(length));
+        (self.made, self.budget) = left.ok_or("its kernel, with zeros between its taps, is too large")?;
+        Ok(Vec::with_capacity(length))
     }
 
     fn dropout(&mut self, node: &NodeProto) -> Result<Value, Trouble> {

@@ -63,6 +63,11 @@ pub(super) use operators::evaluate;
 
 use super::import::Trouble;
 
+/// Which element of a tensor of dimensions `from` each element of what it broadcasts to is.
+pub(super) fn broadcasting(from: &[usize], to: &[usize]) -> impl Iterator<Item = usize> {
+    walk::Walk::broadcast(from, to)
+}
+
 /// A tensor whose elements are known: as many as the product of its dimensions, the last dimension fastest.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Known {
@@ -92,6 +97,11 @@ impl Known {
     /// The elements.
     pub fn data(&self) -> &Data {
         &self.data
+    }
+
+    /// The elements alone.
+    pub(super) fn into_data(self) -> Data {
+        self.data
     }
 
     /// The tensor of an operator, which has paid for the dimensions and made as many elements.

@@ -919,6 +919,175 @@ fn activations_in_pieces() {
     of(&[("Sub", &["x", "x"], "y")], &[], &["combine"]);
 }
 
+/// The model and `x` of the given dimensions.
+fn of_input(dims: &[i64], nodes: Vec<NodeProto>, tensors: Vec<TensorProto>) -> ModelProto {
+    let mut model = model(nodes, tensors);
+    model.graph.as_mut().unwrap().input = vec![value("x", dims)];
+    model
+}
+
+/// A few bytes that ask for more than there is of memory or time are refused before it is taken.
+#[test]
+fn small_models_that_ask_for_much() {
+    let start = std::time::Instant::now();
+    // Kernels with zeros between their taps.
+    let wide = |n: i64| [floats("w", &[n, 2, 2, 2], &vec![1.0; 8 * n as usize])];
+    let far = [ints("dilations", &[65535, 65535]), ints("strides", &[2, 2])];
+    refused_node("Conv", &["x", "w"], &far, &wide(64), &["zeros between its taps", "too large"]);
+    refused_node(
+        "ConvTranspose",
+        &["x", "w"],
+        &far[..1],
+        &[floats("w", &[2, 1, 2, 2], &[1.0; 8])],
+        &["too large"],
+    );
+    for stride in [1 << 10, 1 << 14, 1 << 16] {
+        let strides = [ints("strides", &[stride, stride]), ints("output_shape", &[4, 4])];
+        refused_node(
+            "ConvTranspose",
+            &["x", "w"],
+            &strides,
+            &[floats("w", &[2, 64, 1, 1], &[1.0; 128])],
+            &["too large"],
+        );
+    }
+    // Results that are repeated, padded, resized.
+    let large = [int64s("n", &[1 << 20, 1 << 20, 4, 4]), int64s("p", &[0, 0, 1 << 30, 0, 0, 0, 0, 0])];
+    let scales = floats("s", &[4], &[1.0, 1.0, 1e30, 1e30]);
+    refused_node("Tile", &["x", "n"], &[], &large, &["not those of a tensor"]);
+    refused_node(
+        "Expand",
+        &["x", "n"],
+        &[],
+        &[int64s("n", &[1 << 20, 2, 4, 4])],
+        &["more than may be computed"],
+    );
+    refused_node("Expand", &["x", "n"], &[], &[int64s("n", &[1 << 62, 2, 4, 4])], &["not those of a tensor"]);
+    refused_node("Pad", &["x", "p"], &[], &large, &["not those of a tensor"]);
+    refused_node("Resize", &["x", "", "s"], &[], &[scales], &["not those of a tensor"]);
+    let side = 1 << 13;
+    let nodes = vec![
+        node("Transpose", &["x"], "t", &[ints("perm", &[0, 1, 3, 2])]),
+        node("Add", &["x", "t"], "y", &[]),
+    ];
+    refused(&of_input(&[1, 1, 1, side], nodes, vec![]), &["the-y", "moves more elements"]);
+    // A matrix of no elements and of many columns, for a scalar.
+    let nodes = vec![node("Reshape", &["x", "s"], "r", &[]), node("MatMul", &["r", "w"], "y", &[])];
+    let tensors = vec![int64s("s", &[]), floats("w", &[0, 1 << 62], &[])];
+    refused(&of_input(&[1, 1], nodes, tensors), &["the-y", "a scalar"]);
+    // A constant is not shown.
+    let many = bools("v", &[1 << 16], &[1; 1 << 16]);
+    let message =
+        outcome(&model(vec![node("Pad", &["x", "p", "v"], "y", &[])], vec![int64s("p", &[0; 8]), many]));
+    assert!(message.unwrap_err().to_string().len() < 400);
+    refused(&with_input(&[1; 9]), &["9 axes"]);
+    assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
+}
+
+/// What many nodes take of a large tensor costs what they take.
+#[test]
+fn little_of_much_many_times() {
+    let start = std::time::Instant::now();
+    let mut nodes = vec![node("Slice", &["x", "zero", "four", "one"], "s", &[])];
+    let mut tensors = vec![int64s("zero", &[0]), int64s("four", &[4]), int64s("one", &[1])];
+    let mut last = "s".to_owned();
+    for i in 0..1000 {
+        let (pads, padded, sum) = (format!("p{i}"), format!("q{i}"), format!("r{i}"));
+        tensors.push(int64s(&pads, &[0, 0, 0, i % 3, 0, 0, 0, 2 - i % 3]));
+        nodes.push(node("Pad", &["s", &pads], &padded, &[]));
+        nodes.push(match i {
+            0 => node("Relu", &[&padded], &sum, &[]),
+            _ => node("Add", &[&last, &padded], &sum, &[]),
+        });
+        last = sum;
+    }
+    nodes.push(node("Relu", &[&last], "y", &[]));
+    let graph = outcome(&of_input(&[1, 1 << 23, 1, 1], nodes, tensors)).unwrap();
+    assert!(graph.nodes[1..].iter().all(|node| node.shape.len() <= 12));
+    assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
+
+    // The same where models are evaluated: parts, and elements at indices.
+    let parts: Vec<String> = (0..4096).map(|i| format!("part{i}")).collect();
+    let split = NodeProto { output: parts, ..node("Split", &["x"], "", &[int("axis", 0)]) };
+    let mut nodes = vec![split, node("Gather", &["part7", "seven"], "v0", &[])];
+    nodes.extend((0..1000).map(|i| node("Gather", &["x", "seven"], &format!("g{i}"), &[])));
+    nodes.extend(
+        (0..1000).map(|i| node("Add", &[&format!("v{i}"), &format!("g{i}")], &format!("v{}", i + 1), &[])),
+    );
+    nodes.push(node("Identity", &["v1000"], "y", &[]));
+    let model = of_input(&[1 << 20], nodes, vec![int64s("seven", &[7])]);
+    let x = Known::new(vec![1 << 20], Data::F32(vec![0.5; 1 << 20])).unwrap();
+    let y = Model::parse(&model.encode_to_vec(), "whole").unwrap().evaluate(&[x]).unwrap();
+    assert_eq!(y[0].data(), &Data::F32(vec![500.5]));
+    assert!(start.elapsed().as_secs() < 40, "{:?}", start.elapsed());
+}
+
+/// What does not change the elements may change the dimensions, and attributes are those of the opset.
+#[test]
+fn dimensions_and_opsets_count() {
+    // A constant of more axes than the tensor.
+    let axes = ints("perm", &[1, 0, 2, 4, 3]);
+    for (op, constant) in [("Max", 0.5), ("Min", 0.5), ("Add", 0.5), ("Mul", 0.5)] {
+        let nodes = vec![
+            node(op, &["x", "c"], "a", &[]),
+            node("Transpose", &["a"], "y", std::slice::from_ref(&axes)),
+        ];
+        let five = model(nodes, vec![floats("c", &[1; 5], &[constant])]);
+        outcome(&five).unwrap();
+        computes_what_the_model_does(&five, &[1, 2, 4, 4]).unwrap();
+    }
+    // An odd number of rows and columns to cut off of a transposed convolution: more of them come first, but for SAME_UPPER.
+    for how in ["NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"] {
+        let attributes = [ints("strides", &[2, 2]), ints("output_shape", &[6, 8]), text("auto_pad", how)];
+        let w = floats("w", &[2, 1, 3, 3], &(0..18).map(|i| i as f32 / 8.0).collect::<Vec<_>>());
+        let cut = model(vec![node("ConvTranspose", &["x", "w"], "y", &attributes)], vec![w]);
+        outcome(&cut).unwrap();
+        computes_what_the_model_does(&cut, &[1, 2, 4, 4]).unwrap();
+    }
+    // A matrix that is transposed to itself, and one that is turned.
+    for perm in [[0, 1], [1, 0]] {
+        let w = floats("w", &[4, 4], &(0..16).map(|i| i as f32 / 8.0).collect::<Vec<_>>());
+        let nodes = vec![
+            node("Transpose", &["w"], "t", &[ints("perm", &perm)]),
+            node("MatMul", &["x", "t"], "y", &[]),
+        ];
+        let turned = model(nodes, vec![w]);
+        outcome(&turned).unwrap();
+        computes_what_the_model_does(&turned, &[1, 2, 4, 4]).unwrap();
+    }
+    // x times 1 + erf(x / sqrt 2), where one of them has an axis more: a table of products, and no GELU.
+    let constants = || {
+        vec![
+            floats("root", &[], &[std::f32::consts::SQRT_2]),
+            floats("one", &[], &[1.0]),
+            int64s("two", &[2]),
+        ]
+    };
+    let pieces = |more: &str| {
+        vec![
+            node("Unsqueeze", &["x", "two"], "column", &[]),
+            node("Div", &["x", "root"], "d", &[]),
+            node("Erf", &["d"], "e", &[]),
+            node("Add", &["e", "one"], "s", &[]),
+            node("Mul", &[more, "s"], "y", &[]),
+        ]
+    };
+    refused(&of_input(&[1, 4], pieces("column"), constants()), &["the-y", "part of a GELU"]);
+    let mut high = constants();
+    high[1].dims = vec![1; 3];
+    refused(&of_input(&[1, 4], pieces("x"), high), &["part of a GELU"]);
+    // The bounds of a clip.
+    let bounded = |opset: i64, inputs: &[&str], attributes: &[AttributeProto]| {
+        let mut model = model(vec![node("Clip", inputs, "y", attributes)], vec![floats("c", &[], &[0.5])]);
+        model.opset_import[0].version = Some(opset);
+        model
+    };
+    outcome(&bounded(10, &["x"], &[real("min", 0.5)])).unwrap();
+    outcome(&bounded(11, &["x", "c"], &[])).unwrap();
+    refused(&bounded(11, &["x"], &[real("min", 0.5)]), &["the-y", "opset 10"]);
+    refused(&bounded(10, &["x", "c"], &[]), &["the-y", "opset 11"]);
+}
+
 /// What PyTorch writes for the sizes of a padding, without folding: axes in pairs, from the last on, turned into starts and ends.
 #[test]
 fn known_matrices_may_be_transposed_and_computed_with() {

@@ -3,16 +3,28 @@
 use copriv_ir::{Activation, Function, Op};
 
 use super::super::attributes::{float, text};
+use super::super::known::broadcasting as places;
 use super::super::proto::{NodeProto, TensorProto};
 use super::{Importer, Tensor, Trouble, Value};
 
 impl Importer {
     pub(super) fn clip(&mut self, node: &NodeProto) -> Result<Value, Trouble> {
-        let mut bound = |index, attribute, default: f32| match self.constant(node, index)? {
-            Some(_) => Ok(self.list(node, index, 1)?[0]),
-            None => float(node, attribute, default),
+        // Attributes until opset 10, inputs from then on.
+        let stated = |name| node.attribute.iter().any(|attribute| attribute.name() == name);
+        let (low, high) = if self.opset < 11 {
+            if node.input.len() > 1 {
+                return Err("its bounds are inputs, which they are from opset 11 on".into());
+            }
+            (float(node, "min", f32::MIN)?, float(node, "max", f32::MAX)?)
+        } else if stated("min") || stated("max") {
+            return Err("its bounds are attributes, which they were until opset 10".into());
+        } else {
+            let mut bound = |index, default: f32| match self.constant(node, index)? {
+                Some(_) => Ok::<_, Trouble>(self.list(node, index, 1)?[0]),
+                None => Ok(default),
+            };
+            (bound(1, f32::MIN)?, bound(2, f32::MAX)?)
         };
-        let (low, high) = (bound(1, "min", f32::MIN)?, bound(2, "max", f32::MAX)?);
         let op = if low == 0.0 && high == f32::MAX { Op::Relu } else { Op::Clip { low, high } };
         self.elementwise(node, op)
     }
@@ -25,7 +37,8 @@ impl Importer {
             (2, true, false) => (1, 0),
             _ => return Err("it is supported between a tensor and a constant; see Clip".into()),
         };
-        let (x, c) = (self.tensor(node, x)?, self.list(node, c, 1)?[0]);
+        let (mut x, tensor, c) = (self.tensor(node, x)?, self.required(node, c)?, self.list(node, c, 1)?[0]);
+        x.grow(tensor.dims.len());
         let (op, inputs) = self.builder.node(x.id);
         let (op, input) = match (node.op_type(), op) {
             ("Max", &Op::Clip { low: f32::MIN, high }) if c <= high => (Op::Clip { low: c, high }, inputs[0]),
@@ -170,8 +183,10 @@ impl Importer {
                 Some(step @ (Value::Erf { .. } | Value::TwiceGelu { .. })) => step.clone(),
                 _ => continue,
             };
+            let (Value::Erf { dims, .. } | Value::TwiceGelu { dims, .. }) = &step else { continue };
+            let (same, rank) = (dims.clone(), dims.len());
             let number = match self.value(node, other)? {
-                Some(Value::Constant(tensor)) if tensor.shape()?.1 == 1 => {
+                Some(Value::Constant(tensor)) if tensor.shape()?.1 == 1 && tensor.dims.len() <= rank => {
                     let tensor = self.here(tensor)?;
                     Some(tensor.floats(&mut self.budget)?[0])
                 }
@@ -187,6 +202,9 @@ impl Importer {
                 }
                 ("Mul", Value::Erf { x, dims, plus_one: true }) if number.is_none() => {
                     let factor = self.tensor(node, other)?;
+                    if factor.dims != same {
+                        continue;
+                    }
                     if factor.id == x {
                         return Ok(Some(Value::TwiceGelu { x, dims }));
                     }
@@ -253,18 +271,6 @@ impl Importer {
             return Err(format!("{} with dimensions {from:?} does not fit {to:?}", tensor.label()).into());
         }
         self.budget = self.budget.checked_sub(x.len()).ok_or("it has too many elements")?;
-        // Where an element's value is: the axes of 1 do not count.
-        let value = |element: usize| {
-            let (mut rest, mut step, mut at) = (element, 1, 0);
-            for (axis, &size) in to.iter().rev().enumerate() {
-                if let Some(&own) = from.iter().rev().nth(axis).filter(|&&own| own > 1) {
-                    at += rest % size * step;
-                    step *= own;
-                }
-                rest /= size;
-            }
-            values[at]
-        };
-        Ok((0..x.len()).map(value).collect())
+        Ok(places(&from, to).map(|place| values[place]).collect())
     }
 }

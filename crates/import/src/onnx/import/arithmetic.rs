@@ -22,11 +22,7 @@ impl Importer {
         };
         let (first, mut x, tensor) = (x == 0, self.tensor(node, x)?, self.required(node, c)?);
         // A constant of more axes gives the result these, where they are of one element.
-        let (from, _) = tensor.shape()?;
-        if from.len() > x.dims.len() {
-            let more = from.len() - x.dims.len();
-            x.dims.splice(0..0, std::iter::repeat_n(1, more));
-        }
+        x.grow(tensor.dims.len());
         let values = tensor.floats(&mut self.budget)?;
         let signed = |sign: f32| values.iter().map(|c| sign * c).collect::<Vec<_>>();
         Ok(Value::Tensor(match (operator, first) {

@@ -42,7 +42,9 @@ impl Importer {
         let [top, left] = parts.before;
         // Padded to whole numbers of rows and columns, and then taken apart.
         let padded = vec![1, channels, rows * dy, columns * dx];
-        self.pay(padded.iter().product::<usize>().saturating_mul(2))?;
+        let count = padded.iter().product();
+        self.pay(count)?;
+        self.pay(count)?;
         let place = |c: usize, y: usize, x: usize| {
             let inside = (top..top + height).contains(&y) && (left..left + width).contains(&x);
             if inside { (c * height + y - top) * width + x - left } else { usize::MAX }
@@ -66,9 +68,9 @@ impl Importer {
         let ([dy, dx], [rows, columns], [oh, ow]) = (parts.dilation, parts.rows, parts.output);
         // Rows that every part has all of.
         let [used_rows, used_columns] = [oh.div_ceil(dy), ow.div_ceil(dx)];
-        self.pay(
-            channels.saturating_mul(used_rows * dy).saturating_mul(used_columns * dx).saturating_mul(2),
-        )?;
+        let count = channels.saturating_mul(used_rows * dy).saturating_mul(used_columns * dx);
+        self.pay(count)?;
+        self.pay(count)?;
         let places: Vec<usize> = each([channels, used_rows * dy, used_columns * dx])
             .map(|[c, y, x]| {
                 let (row, column) = (y % dy * rows + y / dy, x % dx * columns + x / dx);
@@ -96,14 +98,22 @@ fn each([a, b, c]: [usize; 3]) -> impl Iterator<Item = [usize; 3]> {
     (0..a).flat_map(move |i| (0..b).flat_map(move |j| (0..c).map(move |k| [i, j, k])))
 }
 
-/// A kernel with zeros between its taps.
-pub(super) fn spread(window: &Window, [dy, dx]: [usize; 2], weight: &[f32]) -> (Window, Vec<f32>) {
+/// A kernel with zeros between its taps, in a list that `room` gives.
+pub(super) fn spread(
+    window: &Window,
+    [dy, dx]: [usize; 2],
+    weight: &[f32],
+    room: impl FnOnce(usize) -> Result<Vec<f32>, Trouble>,
+) -> Result<(Window, Vec<f32>), Trouble> {
     let [kh, kw] = window.kernel;
     let [h, w] = [(kh - 1) * dy + 1, (kw - 1) * dx + 1];
-    let mut spread = vec![0.0; weight.len() / (kh * kw) * h * w];
+    // Sides are at most MAX_SIDE, and there are at most 2^28 weights: no product overflows.
+    let length = weight.len() / (kh * kw) * h * w;
+    let mut spread = room(length)?;
+    spread.resize(length, 0.0);
     for (index, &value) in weight.iter().enumerate() {
         let (kernel, row, column) = (index / (kh * kw), index / kw % kh, index % kw);
         spread[(kernel * h + row * dy) * w + column * dx] = value;
     }
-    (Window { kernel: [h, w], ..*window }, spread)
+    Ok((Window { kernel: [h, w], ..*window }, spread))
 }

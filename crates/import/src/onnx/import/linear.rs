@@ -40,9 +40,7 @@ impl Importer {
                 self.together(node, y, &parts)?
             }
             _ => {
-                let (window, weight) = spread(&window, dilation, &weight);
-                let count = weight.len();
-                self.budget = self.budget.checked_sub(count).ok_or("its dilated kernel is too large")?;
+                let (window, weight) = spread(&window, dilation, &weight, |length| self.room(length))?;
                 self.add(node, "", op(window, weight), vec![x])?
             }
         };
@@ -167,7 +165,7 @@ impl Importer {
             _ => (self.required(node, 1)?, transposed),
         };
         let (dims, _) = tensor.shape()?;
-        let inputs = x.dims.last().copied().unwrap_or(0);
+        let &inputs = x.dims.last().ok_or("its input is a scalar")?;
         let outputs = match dims[..] {
             [outputs, n] if transposed && n == inputs => outputs,
             [n, outputs] if !transposed && n == inputs => outputs,

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use copriv_ir::limits::MAX_ELEMENTS;
 use copriv_ir::{NodeId, Op, Shape, View};
 
 use super::super::attributes::{float, int, text};
 use super::super::known::{Budget, Data, Known, decode, evaluate};
 use super::super::proto::NodeProto;
 use super::{Importer, Tensor, Trouble, Value, natural};
+
+/// The most elements that one node moves: where each of them is takes some fifty bytes.
+const MAX_MOVED: usize = 1 << 24;
 
 /// Those that are evaluated on the places of their input's elements.
 const MOVES: &[&str] = &[
@@ -36,7 +38,7 @@ impl Importer {
             return Ok(None);
         }
         let x = self.tensor(node, 0)?;
-        let mut budget = Budget::new(self.moves.min(2 * MAX_ELEMENTS), 1 << 30);
+        let mut budget = Budget::new(self.moves.min(2 * MAX_MOVED), 0);
         let before = budget.left();
         budget.spend(x.len())?;
         // 0 is what a padding has.
@@ -64,7 +66,10 @@ impl Importer {
                 let value = match inputs.get(2) {
                     Some(Some(value)) => match value.data() {
                         Data::F32(v) if v.len() == 1 => v[0],
-                        other => return Err(format!("its constant is {other:?}, not a float").into()),
+                        other => {
+                            let (name, count) = (other.name(), other.len());
+                            return Err(format!("its constant is {count} {name}, not a 32-bit float").into());
+                        }
                     },
                     _ => float(node, "value", 0.0)?,
                 };
@@ -87,8 +92,8 @@ impl Importer {
             if dims.contains(&0) {
                 return Err("its result has no elements".into());
             }
-            let Data::F64(places) = output.data() else { return Err("it moves no floats".into()) };
-            let places: Vec<usize> = places.iter().map(|&p| (p as usize).wrapping_sub(1)).collect();
+            let Data::F64(places) = output.into_data() else { return Err("it moves no floats".into()) };
+            let places: Vec<usize> = places.into_iter().map(|p| (p as usize).wrapping_sub(1)).collect();
             let part = if several { index.to_string() } else { String::new() };
             values.push(self.view(node, &part, &x, &places, dims)?);
         }
@@ -97,8 +102,8 @@ impl Importer {
 
     /// Pays for a list of as many places.
     pub(super) fn pay(&mut self, count: usize) -> Result<(), Trouble> {
-        let left = self.moves.checked_sub(count).filter(|_| count <= 4 * MAX_ELEMENTS);
-        self.moves = left.ok_or("it moves more elements than may be")?;
+        let left = self.moves.checked_sub(count).filter(|_| count <= MAX_MOVED);
+        self.moves = left.ok_or("it moves more elements than may be moved")?;
         Ok(())
     }
 
@@ -139,9 +144,8 @@ impl Importer {
         while let (Op::View(_) | Op::Flatten, &[before]) = self.builder.node(id) {
             let elements = self.builder.shape(before).len();
             if let (Op::View(view), _) = self.builder.node(id) {
-                let all: Vec<usize> = (0..elements).collect();
-                let inner = view.apply(&all, usize::MAX);
-                places.iter_mut().for_each(|p| *p = inner.get(*p).copied().unwrap_or(usize::MAX));
+                // One by one: the operand may be far larger than what is taken of it.
+                places.iter_mut().for_each(|p| *p = view.place(*p).unwrap_or(usize::MAX));
             }
             id = before;
             if places.len() == elements && places.iter().enumerate().all(|(i, &p)| i == p) {
@@ -177,6 +181,7 @@ impl Importer {
         if dims.len() != x.dims.len() || places.iter().any(|&place| place >= x.len()) {
             return Err(irregular());
         }
+        self.pay(places.len())?;
         let (from, to) = (strides(&x.dims), strides(dims));
         let choices: Vec<Vec<usize>> = (0..dims.len())
             .map(|axis| (0..dims[axis]).map(|i| places[i * to[axis]] / from[axis] % x.dims[axis]).collect())

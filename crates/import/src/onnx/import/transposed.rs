@@ -1,6 +1,6 @@
 //! Transposed convolutions.
 
-use copriv_ir::limits::MAX_SIDE;
+use copriv_ir::limits::{MAX_ELEMENTS, MAX_SIDE};
 use copriv_ir::{Op, Shape, Window};
 
 use super::super::attributes::{Windows, same, sizes, windows};
@@ -32,9 +32,12 @@ impl Importer {
         let phases = sy * sx;
         let channels = out_channels.checked_mul(phases).ok_or("its strides are too large")?;
         let per_in = in_channels / groups;
-        let count = [per_in, ty, tx].iter().try_fold(channels, |n, &f| n.checked_mul(f));
-        let count = count.ok_or("its kernel is too large")?;
-        self.budget = self.budget.checked_sub(count).ok_or("its kernel and strides are too large")?;
+        let product = |factors: [usize; 3]| factors.iter().try_fold(channels, |n, &f| n.checked_mul(f));
+        let [rows, columns] = place.rows(shape);
+        if product([rows, columns, 1]).is_none_or(|elements| elements > MAX_ELEMENTS) {
+            return Err("its result is too large".into());
+        }
+        let mut weight = self.room(product([per_in, ty, tx]).ok_or("its kernel is too large")?)?;
         let [kh, kw] = kernels.size();
         // Of the kernel with zeros between: the tap at row y and column x, where there is one.
         let tap = |c: usize, k: usize, y: usize, x: usize| {
@@ -43,7 +46,6 @@ impl Importer {
             let there = y.is_multiple_of(dy) && x.is_multiple_of(dx) && row < kh && column < kw;
             if there { kernels.weight[((c * per_group + k) * kh + row) * kw + column] } else { 0.0 }
         };
-        let mut weight = Vec::with_capacity(count);
         for out in 0..out_channels {
             let (group, k) = (out / per_group, out % per_group);
             for phase in 0..phases {
@@ -131,9 +133,9 @@ impl Transposed {
             (first[d], output[d]) = match wanted {
                 Some(wanted) => {
                     let total = full[d].saturating_sub(wanted);
-                    // More of it after the map, unless told otherwise.
+                    // More of it before the map, unless told otherwise.
                     let less = total / 2;
-                    (if same == Some(false) { total - less } else { less }, wanted)
+                    (if same == Some(true) { less } else { total - less }, wanted)
                 }
                 None => {
                     let padding = window.padding[d] + window.padding[d + 2];
@@ -148,6 +150,11 @@ impl Transposed {
         let taps = [0, 1].map(|d| reach[d].div_ceil(stride[d]));
         let after = [0, 1].map(|d| (first[d] + output[d]).div_ceil(stride[d]).saturating_sub(input[d]));
         Ok(Self { stride, dilation, taps, after, first, output })
+    }
+
+    /// Rows and columns of the result of the convolution of `x` that stands for it.
+    fn rows(&self, x: Shape) -> [usize; 2] {
+        [x.height + self.after[0], x.width + self.after[1]]
     }
 
     fn window(&self) -> Window {

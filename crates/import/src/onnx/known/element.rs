@@ -31,7 +31,7 @@ impl Data {
     }
 
     /// What the elements are called in messages.
-    pub(super) fn name(&self) -> &'static str {
+    pub(in crate::onnx) fn name(&self) -> &'static str {
         fn name<T: Element>(_: &[T]) -> &'static str {
             T::NAME
         }

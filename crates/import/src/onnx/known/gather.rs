@@ -29,8 +29,10 @@ pub(super) fn gather(call: &Call, budget: &mut Budget) -> Result<Known, Trouble>
     if pay_picked(&to, budget)? == 0 {
         return Ok(empty(x, to));
     }
-    let mut tables: Vec<Table> = x.dims.iter().map(|&d| whole(d)).collect();
-    tables[axis] = indices.into_iter().map(Some).collect();
+    let chosen = || indices.iter().copied().map(Some).collect();
+    // Of the axis itself there is no table: it may be far longer than what is taken of it.
+    let table = |(other, &d)| if other == axis { chosen() } else { whole(d) };
+    let tables: Vec<Table> = x.dims.iter().enumerate().map(table).collect();
     Ok(each!(&x.data, v => Known::made(to, walk::pick(v, &x.dims, &tables, Default::default()))))
 }
 

@@ -62,9 +62,9 @@ pub(super) fn split(call: &Call, budget: &mut Budget) -> Result<Vec<Known>, Trou
         let mut to = x.dims.clone();
         to[axis] = length;
         let tables = || {
-            let mut tables: Vec<Table> = x.dims.iter().map(|&d| whole(d)).collect();
-            tables[axis] = (from..from + length).map(Some).collect();
-            tables
+            let chosen = || (from..from + length).map(Some).collect();
+            let table = |(other, &d)| if other == axis { chosen() } else { whole(d) };
+            x.dims.iter().enumerate().map(table).collect()
         };
         picked(x, to, tables, budget)
     };
