@@ -3,9 +3,13 @@
 //! A target takes any bytes and must come back: with a value or an error, never with a panic, a hang or an
 //! allocation that the bytes do not warrant. Every target has seeds: bytes that it accepts, which a fuzzer starts from.
 
+mod draw;
 mod files;
 mod messages;
+mod model;
+mod network;
 mod party;
+mod proto;
 mod protocols;
 
 pub use party::FromBytes;
