@@ -511,7 +511,7 @@ fn other_operators() {
     still.graph.as_mut().unwrap().node.last_mut().unwrap().attribute = vec![ints("perm", &[0, 1])];
     assert_eq!(outcome(&still).unwrap(), outcome(&turned(2)).unwrap());
     still.graph.as_mut().unwrap().node.last_mut().unwrap().attribute = vec![ints("perm", &[1, 1])];
-    refused(&still, &["perm"]);
+    refused(&still, &["named twice"]);
     let one = TensorProto { name: Some("w".to_owned()), ..bias.clone() };
     refused(&model(vec![node("Transpose", &["w"], "y", &[])], vec![one]), &["does not depend on its input"]);
     refused(&flat("Gemm", &[int("transA", 1)], &[matrix.clone(), bias.clone()]), &["transA"]);
