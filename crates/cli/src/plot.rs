@@ -48,14 +48,16 @@ pub fn file(text: &str) -> Result<PathBuf, String> {
 
 /// Writes the figure of `comparison` to `path`, over what is there.
 pub fn write(comparison: &Comparison, path: &Path) -> Result<(), Error> {
-    let figure = draw(comparison).map_err(|e| Error::other(format!("the figure cannot be drawn: {e}")))?;
-    std::fs::write(path, figure).map_err(|e| Error::other(format!("{}: {e}", path.display())))
+    save(draw(comparison), path)
 }
 
 /// Writes agreement and error against bytes to `path`, over what is there.
 pub fn write_tried(model: &str, tried: &[Tried], path: &Path) -> Result<(), Error> {
-    let figure =
-        draw_tried(model, tried).map_err(|e| Error::other(format!("the figure cannot be drawn: {e}")))?;
+    save(draw_tried(model, tried), path)
+}
+
+fn save(figure: Result<String, Failure>, path: &Path) -> Result<(), Error> {
+    let figure = figure.map_err(|e| Error::other(format!("the figure cannot be drawn: {e}")))?;
     std::fs::write(path, figure).map_err(|e| Error::other(format!("{}: {e}", path.display())))
 }
 
@@ -68,10 +70,7 @@ fn draw_tried(model: &str, tried: &[Tried]) -> Result<String, Failure> {
     {
         let root = SVGBackend::with_string(&mut svg, (WIDTH, 70 + 2 * TALL)).into_drawing_area();
         root.fill(&WHITE)?;
-        let skipped = model.chars().count().saturating_sub(TITLE);
-        let name: String = model.chars().skip(skipped).collect();
-        let cut = if skipped > 0 { "…" } else { "" };
-        text(&root, &format!("Accuracy against bytes: {cut}{name}"), (20, 24), 22, HPos::Left)?;
+        title(&root, "Accuracy against bytes", model)?;
         let legend =
             "labels: bits of weights / bits of values / ring; filled: chosen; square: without calibration";
         text(&root, legend, (20, 48), 15, HPos::Left)?;
@@ -155,13 +154,18 @@ fn draw(comparison: &Comparison) -> Result<String, Failure> {
     Ok(svg)
 }
 
-/// The title and the legend.
-fn head(root: &Area<'_>, comparison: &Comparison) -> Result<(), Failure> {
-    let Comparison { model, bits, frac, reveal, suites, .. } = comparison;
+/// What is shown, and the end of the model's name.
+fn title(root: &Area<'_>, words: &str, model: &str) -> Result<(), Failure> {
     let skipped = model.chars().count().saturating_sub(TITLE);
     let name: String = model.chars().skip(skipped).collect();
     let cut = if skipped > 0 { "…" } else { "" };
-    text(root, &format!("Bytes of one private inference: {cut}{name}"), (20, 24), 22, HPos::Left)?;
+    text(root, &format!("{words}: {cut}{name}"), (20, 24), 22, HPos::Left)
+}
+
+/// The title and the legend.
+fn head(root: &Area<'_>, comparison: &Comparison) -> Result<(), Failure> {
+    let Comparison { model, bits, frac, reveal, suites, .. } = comparison;
+    title(root, "Bytes of one private inference", model)?;
     let fixed = format!("{bits} bits, {frac} of them fraction; the client learns the {reveal}");
     text(root, &fixed, (20, 48), 15, HPos::Left)?;
     let mut left = 20;

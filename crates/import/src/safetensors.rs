@@ -220,18 +220,7 @@ impl Reader<'_> {
         if let Some(v) = variance.iter().find(|&&v| v < 0.0) {
             return Err(format!("{name}.running_var has the negative element {v}"));
         }
-        let scale: Vec<f64> = gamma
-            .iter()
-            .zip(&variance)
-            .map(|(&g, &v)| f64::from(g) / (f64::from(v) + EPSILON).sqrt())
-            .collect();
-        let shift = scale
-            .iter()
-            .zip(beta.iter().zip(&mean))
-            .map(|(&s, (&b, &m))| (f64::from(b) - f64::from(m) * s) as f32)
-            .collect();
-        let scale = scale.into_iter().map(|s| s as f32).collect();
-        Ok(Some(Op::BatchNorm { scale, shift }))
+        Ok(Some(Op::batch_norm([&gamma, &beta, &mean, &variance], EPSILON)))
     }
 
     /// The tensor `name.suffix` of shape `dims`; `None`, and noted, where the file does not have it.

@@ -142,6 +142,28 @@ impl From<Activation> for Op {
 }
 
 impl Op {
+    /// A batch norm in evaluation mode: γ (x - mean) / √(variance + ε) + β, of each channel. The lists have one value a channel; those of
+    /// [`Op::BatchNorm`] are computed in 64 bits and rounded once.
+    ///
+    /// ```
+    /// # use copriv_ir::Op;
+    /// let norm = Op::batch_norm([&[2.0], &[1.0], &[3.0], &[4.0]], 0.0);
+    /// assert_eq!(norm, Op::BatchNorm { scale: vec![1.0], shift: vec![-2.0] });
+    /// ```
+    pub fn batch_norm([gamma, beta, mean, variance]: [&[f32]; 4], epsilon: f64) -> Self {
+        let scale: Vec<f64> = gamma
+            .iter()
+            .zip(variance)
+            .map(|(&g, &v)| f64::from(g) / (f64::from(v) + epsilon).sqrt())
+            .collect();
+        let shift = scale
+            .iter()
+            .zip(beta.iter().zip(mean))
+            .map(|(&s, (&b, &m))| (f64::from(b) - f64::from(m) * s) as f32)
+            .collect();
+        Self::BatchNorm { scale: scale.into_iter().map(|s| s as f32).collect(), shift }
+    }
+
     /// The kind of node, in words.
     pub const fn kind(&self) -> &'static str {
         match self {

@@ -198,18 +198,8 @@ impl Importer {
         let channels = x.dims[1];
         let mut list = |index| self.list(node, index, channels);
         let (gamma, beta, mean, variance) = (list(1)?, list(2)?, list(3)?, list(4)?);
-        let scale: Vec<f64> = gamma
-            .iter()
-            .zip(&variance)
-            .map(|(&g, &v)| f64::from(g) / (f64::from(v) + epsilon).sqrt())
-            .collect();
-        let shift = scale
-            .iter()
-            .zip(beta.iter().zip(&mean))
-            .map(|(&s, (&b, &m))| (f64::from(b) - f64::from(m) * s) as f32)
-            .collect();
-        let scale = scale.into_iter().map(|s| s as f32).collect();
-        let id = self.add(node, "", Op::BatchNorm { scale, shift }, vec![id])?;
+        let norm = Op::batch_norm([&gamma, &beta, &mean, &variance], epsilon);
+        let id = self.add(node, "", norm, vec![id])?;
         Ok(Value::Tensor(Tensor { id, ..x }))
     }
 }
