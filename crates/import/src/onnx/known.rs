@@ -58,7 +58,7 @@ mod window;
 
 pub(super) use budget::Budget;
 pub use element::Data;
-use element::{Element, Wide};
+use element::{Element, Number, Wide};
 pub(super) use operators::evaluate;
 
 use super::import::Trouble;

@@ -1,8 +1,9 @@
 //! Pictures of any size as the input of a network: resized, cropped and normalised.
 
 use copriv_ir::{ChannelOrder, Preprocessing, Resize, Shape};
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::{U8, U8x3};
+use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 use image::{DynamicImage, RgbImage};
 
 use super::wrong;
@@ -196,15 +197,31 @@ fn pass(
 ) -> Result<Vec<u8>, String> {
     let side =
         |side: usize| u32::try_from(side).map_err(|_| format!("a side of {side} pixels; make it smaller"));
-    let kind = if channels == 3 { PixelType::U8x3 } else { PixelType::U8 };
-    let from = ImageRef::new(side(from[1])?, side(from[0])?, bytes, kind).map_err(|e| e.to_string())?;
-    let mut to = Image::new(side(to[1])?, side(to[0])?, kind);
+    let (from, to) = ([side(from[0])?, side(from[1])?], [side(to[0])?, side(to[1])?]);
     let options = ResizeOptions::new()
         .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
         .crop(left, top, width, height)
         .use_alpha(false);
-    Resizer::new().resize(&from, &mut to, &options).map_err(|e| format!("it cannot be resized: {e}"))?;
-    Ok(to.into_vec())
+    // Of one kind of pixel each: the untyped call compiles every kind there is.
+    if channels == 3 {
+        resize::<U8x3>(bytes, from, to, &options)
+    } else {
+        resize::<U8>(bytes, from, to, &options)
+    }
+}
+
+fn resize<P: PixelTrait>(
+    bytes: &[u8],
+    [from_height, from_width]: [u32; 2],
+    [height, width]: [u32; 2],
+    options: &ResizeOptions,
+) -> Result<Vec<u8>, String> {
+    let from = TypedImageRef::<P>::from_buffer(from_width, from_height, bytes).map_err(|e| e.to_string())?;
+    let mut resized = vec![0; width as usize * height as usize * size_of::<P>()];
+    let mut to = TypedImage::<P>::from_buffer(width, height, &mut resized).map_err(|e| e.to_string())?;
+    Resizer::new().resize_typed(&from, &mut to, options).map_err(|e| format!("it cannot be resized: {e}"))?;
+    drop(to);
+    Ok(resized)
 }
 
 #[cfg(test)]

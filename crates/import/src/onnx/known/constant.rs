@@ -4,7 +4,7 @@ use super::super::import::Trouble;
 use super::super::tensor::{BOOL, DOUBLE, FLOAT, FLOAT16, INT32, INT64};
 use super::call::Call;
 use super::movement::sizes;
-use super::{Budget, Data, Element, Known, Wide, decode};
+use super::{Budget, Data, Element, Known, Number, Wide, decode};
 
 /// A float as another type: rounded towards zero to an integer, true where it is not zero.
 pub(super) fn from_float<T: Element>(value: f64) -> T {
@@ -88,35 +88,32 @@ pub(super) fn size(call: &Call) -> Result<Known, Trouble> {
 /// Cast: floats are cut to integers, and held at the ends of the type's range or 64 bits; integers keep their low
 /// bits.
 pub(super) fn cast(call: &Call, budget: &mut Budget) -> Result<Known, Trouble> {
-    fn to<A: Element, B: Element>(v: &[A]) -> Vec<B> {
-        let convert = |x: A::Wide| {
-            if A::Wide::INTEGER && B::Wide::INTEGER {
-                // Both are the type i128.
-                B::narrow(B::Wide::from_i128(x.to_i128()))
-            } else {
-                from_float(x.to_f64())
-            }
+    fn to<T: Element>(numbers: &mut dyn Iterator<Item = Number>) -> Vec<T> {
+        let convert = |number| match number {
+            Number::Float(x) => from_float(x),
+            Number::Integer(x) => T::narrow(T::Wide::from_i128(x)),
         };
-        v.iter().map(|x| convert(x.widen())).collect()
+        numbers.map(convert).collect()
     }
     let x = call.input(0)?;
     budget.tensor(&x.dims)?;
     let dims = x.dims.clone();
     let target = call.int("to", 0)?;
-    Ok(each!(&x.data, v => match i32::try_from(target).unwrap_or(0) {
-        FLOAT => Known::made(dims, to::<_, f32>(v)),
-        DOUBLE => Known::made(dims, to::<_, f64>(v)),
-        FLOAT16 => Known::made(dims, crate::half::to_f16(to(v))),
-        decode::BFLOAT16 => Known::made(dims, crate::half::to_bf16(to(v))),
-        decode::INT8 => Known::made(dims, to::<_, i8>(v)),
-        decode::INT16 => Known::made(dims, to::<_, i16>(v)),
-        INT32 => Known::made(dims, to::<_, i32>(v)),
-        INT64 => Known::made(dims, to::<_, i64>(v)),
-        decode::UINT8 => Known::made(dims, to::<_, u8>(v)),
-        decode::UINT16 => Known::made(dims, to::<_, u16>(v)),
-        decode::UINT32 => Known::made(dims, to::<_, u32>(v)),
-        decode::UINT64 => Known::made(dims, to::<_, u64>(v)),
-        BOOL => Known::made(dims, to::<_, bool>(v)),
+    let numbers = &mut *x.data.numbers();
+    Ok(match i32::try_from(target).unwrap_or(0) {
+        FLOAT => Known::made(dims, to::<f32>(numbers)),
+        DOUBLE => Known::made(dims, to::<f64>(numbers)),
+        FLOAT16 => Known::made(dims, crate::half::to_f16(to(numbers))),
+        decode::BFLOAT16 => Known::made(dims, crate::half::to_bf16(to(numbers))),
+        decode::INT8 => Known::made(dims, to::<i8>(numbers)),
+        decode::INT16 => Known::made(dims, to::<i16>(numbers)),
+        INT32 => Known::made(dims, to::<i32>(numbers)),
+        INT64 => Known::made(dims, to::<i64>(numbers)),
+        decode::UINT8 => Known::made(dims, to::<u8>(numbers)),
+        decode::UINT16 => Known::made(dims, to::<u16>(numbers)),
+        decode::UINT32 => Known::made(dims, to::<u32>(numbers)),
+        decode::UINT64 => Known::made(dims, to::<u64>(numbers)),
+        BOOL => Known::made(dims, to::<bool>(numbers)),
         _ => return Err(format!("elements of type {target} are not supported").into()),
-    }))
+    })
 }

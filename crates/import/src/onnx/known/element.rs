@@ -37,6 +37,18 @@ impl Data {
         }
         each!(self, v => name(v))
     }
+
+    /// The elements, each exactly: one type for what would otherwise be compiled for each of them.
+    pub(super) fn numbers(&self) -> Box<dyn Iterator<Item = Number> + '_> {
+        each!(self, v => Box::new(v.iter().map(|x| x.widen().number())))
+    }
+}
+
+/// An element of any type.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) enum Number {
+    Float(f64),
+    Integer(i128),
 }
 
 /// A type of elements.
@@ -102,8 +114,8 @@ pub(super) trait Wide: Copy + Default + PartialOrd + 'static {
     const INTEGER: bool;
     /// No number is below it.
     const LEAST: Self;
-    /// An integer to the power of one that is not negative.
-    fn whole_power(self, exponent: i128) -> Option<Self>;
+    /// An integer to the power of one that is not negative wraps; all else is computed in floats.
+    fn power(self, exponent: Number) -> Self;
     fn plus(self, other: Self) -> Self;
     fn times(self, other: Self) -> Self;
     fn over(self, count: usize) -> Option<Self>;
@@ -113,6 +125,7 @@ pub(super) trait Wide: Copy + Default + PartialOrd + 'static {
     /// Rounds towards zero to an integer.
     fn from_f64(value: f64) -> Self;
     fn to_i128(self) -> i128;
+    fn number(self) -> Number;
     fn from_i128(value: i128) -> Self;
 }
 
@@ -134,8 +147,11 @@ impl Wide for f64 {
     const INTEGER: bool = false;
     const LEAST: f64 = f64::NEG_INFINITY;
 
-    fn whole_power(self, _: i128) -> Option<f64> {
-        None
+    fn power(self, exponent: Number) -> f64 {
+        self.powf(match exponent {
+            Number::Float(exponent) => exponent,
+            Number::Integer(exponent) => exponent as f64,
+        })
     }
 
     fn plus(self, other: f64) -> f64 {
@@ -170,6 +186,10 @@ impl Wide for f64 {
         self as i128
     }
 
+    fn number(self) -> Number {
+        Number::Float(self)
+    }
+
     fn from_i128(value: i128) -> f64 {
         value as f64
     }
@@ -192,8 +212,12 @@ impl Wide for i128 {
     const INTEGER: bool = true;
     const LEAST: i128 = i128::MIN;
 
-    fn whole_power(mut self, exponent: i128) -> Option<i128> {
-        let mut left = u128::try_from(exponent).ok()?;
+    fn power(mut self, exponent: Number) -> i128 {
+        let whole = match exponent {
+            Number::Float(_) => None,
+            Number::Integer(exponent) => u128::try_from(exponent).ok(),
+        };
+        let Some(mut left) = whole else { return (self as f64).power(exponent) as i128 };
         let mut power = 1i128;
         while left > 0 {
             if left & 1 == 1 {
@@ -202,7 +226,7 @@ impl Wide for i128 {
             self = self.wrapping_mul(self);
             left >>= 1;
         }
-        Some(power)
+        power
     }
 
     fn plus(self, other: i128) -> i128 {
@@ -235,6 +259,10 @@ impl Wide for i128 {
 
     fn to_i128(self) -> i128 {
         self
+    }
+
+    fn number(self) -> Number {
+        Number::Integer(self)
     }
 
     fn from_i128(value: i128) -> i128 {

@@ -3,10 +3,10 @@
 use super::super::import::Trouble;
 use super::call::Call;
 use super::walk::{Walk, broadcast};
-use super::{Budget, Data, Element, Known, Wide};
+use super::{Budget, Data, Element, Known, Number, Wide};
 
 /// `f` of each pair of elements; `None` from it is a division by zero.
-fn pairs<A: Element, B: Element, C: Element>(
+fn pairs<A: Copy, B: Copy, C: Element>(
     (a, a_dims): (&[A], &[usize]),
     (b, b_dims): (&[B], &[usize]),
     budget: &mut Budget,
@@ -58,21 +58,20 @@ pub(super) fn prelu(call: &Call, budget: &mut Budget) -> Result<Known, Trouble> 
     Ok(result)
 }
 
-/// Pow: an integer to the power of an integer wraps, all else is computed in floats. The base gives the type.
+/// Pow: the base gives the type.
 pub(super) fn power(call: &Call, budget: &mut Budget) -> Result<Known, Trouble> {
-    fn raise<A: Element, B: Element>(a: A, b: B) -> A {
-        let (base, exponent) = (a.widen(), b.widen());
-        A::narrow(
-            base.whole_power(exponent.to_i128())
-                .filter(|_| B::Wide::INTEGER)
-                .unwrap_or_else(|| <A::Wide as Wide>::from_f64(base.to_f64().powf(exponent.to_f64()))),
-        )
-    }
-    fn with<A: Element>(a: &[A], x: &Known, y: &Known, budget: &mut Budget) -> Result<Known, Trouble> {
-        each!(&y.data, b => pairs((a, &x.dims), (b, &y.dims), budget, |a, b| Some(raise(a, b))))
+    fn with<A: Element>(
+        a: &[A],
+        x: &Known,
+        (b, b_dims): (&[Number], &[usize]),
+        budget: &mut Budget,
+    ) -> Result<Known, Trouble> {
+        pairs((a, &x.dims), (b, b_dims), budget, |a, b| Some(A::narrow(a.widen().power(b))))
     }
     let (x, y) = (call.input(0)?, call.input(1)?);
-    each!(&x.data, a => with(a, x, y, budget))
+    budget.spend(y.data.len().saturating_mul(size_of::<Number>() / size_of::<f32>()))?;
+    let exponents: Vec<_> = y.data.numbers().collect();
+    each!(&x.data, a => with(a, x, (&exponents, &y.dims), budget))
 }
 
 /// Equal, Greater, Less and their complements, into truth values.

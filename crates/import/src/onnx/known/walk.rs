@@ -42,6 +42,8 @@ impl Walk {
 impl Iterator for Walk {
     type Item = usize;
 
+    // Too much to be compiled into every walk there is.
+    #[inline(never)]
     fn next(&mut self) -> Option<usize> {
         self.left = self.left.checked_sub(1)?;
         let found = self.offset;
