@@ -186,11 +186,9 @@ impl Importer {
         let choices: Vec<Vec<usize>> = (0..dims.len())
             .map(|axis| (0..dims[axis]).map(|i| places[i * to[axis]] / from[axis] % x.dims[axis]).collect())
             .collect();
-        let chosen = |element: usize| {
-            let along = |axis: usize| choices[axis][element / to[axis] % dims[axis]] * from[axis];
-            (0..dims.len()).map(along).sum::<usize>()
-        };
-        if !places.iter().enumerate().all(|(element, &place)| place == chosen(element)) {
+        let offsets =
+            choices.iter().zip(&from).map(|(choice, stride)| choice.iter().map(|c| c * stride).collect());
+        if places != sums(offsets) {
             return Err(irregular());
         }
         let mut x = x.clone();
@@ -218,19 +216,17 @@ impl Importer {
             std::iter::once(axis).chain((0..x.dims.len()).filter(|&i| i != axis)).collect();
         let sorted: Vec<usize> = order.iter().map(|&i| x.dims[i]).collect();
         let from = strides(&x.dims);
-        let (along, inner): (usize, Vec<usize>) = (from[axis], order[1..].iter().map(|&i| from[i]).collect());
         let size: usize = sorted[1..].iter().product();
         self.pay(size.saturating_mul(choice.len()))?;
+        let along = from[axis];
+        let inner = sums(order[1..].iter().map(|&i| steps(x.dims[i], from[i])));
         let mut joined = Vec::new();
         let mut rest = choice;
         while !rest.is_empty() {
             // Coordinates at equal distances.
             let step = rest.get(1).map_or(0, |&next| next as i64 - rest[0] as i64);
             let row = rest.windows(2).take_while(|pair| pair[1] as i64 - pair[0] as i64 == step).count() + 1;
-            let slice = rest[..row].iter().flat_map(|&c| {
-                let (sorted, inner) = (&sorted[1..], &inner);
-                (0..size).map(move |element| c * along + place(element, sorted, inner))
-            });
+            let slice = rest[..row].iter().flat_map(|&c| inner.iter().map(move |place| c * along + place));
             let places: Vec<usize> = slice.collect();
             let shape = Shape::vector(places.len());
             let view = self.view_of(node, &format!("{part}.{}", joined.len()), x, &places, shape)?;
@@ -277,8 +273,7 @@ impl Importer {
         self.pay(x.len())?;
         let strides = strides(&x.dims);
         let dims: Vec<usize> = order.iter().map(|&axis| x.dims[axis]).collect();
-        let strides: Vec<usize> = order.iter().map(|&axis| strides[axis]).collect();
-        let places: Vec<usize> = (0..x.len()).map(|element| place(element, &dims, &strides)).collect();
+        let places = sums(order.iter().map(|&axis| steps(x.dims[axis], strides[axis])));
         self.view(node, part, x, &places, dims)
     }
 
@@ -306,7 +301,7 @@ impl Importer {
                 step *= x.dims[axis];
             }
         }
-        let places: Vec<usize> = (0..count).map(|element| place(element, dims, &strides)).collect();
+        let places = sums(dims.iter().zip(strides).map(|(&size, stride)| steps(size, stride)));
         self.view(node, part, x, &places, dims.to_vec())
     }
 
@@ -374,12 +369,12 @@ fn strides(dims: &[usize]) -> Vec<usize> {
     strides
 }
 
-/// Where an element of an array of the given dimensions is, at the given distances.
-fn place(element: usize, dims: &[usize], strides: &[usize]) -> usize {
-    let (mut rest, mut place) = (element, 0);
-    for (&size, &stride) in dims.iter().zip(strides).rev() {
-        place += rest % size * stride;
-        rest /= size;
-    }
-    place
+/// 0, `stride`, …: as many as `size`.
+fn steps(size: usize, stride: usize) -> Vec<usize> {
+    (0..size).map(|i| i * stride).collect()
+}
+
+/// The sums of one number from each list, those of the last list next to each other.
+fn sums(lists: impl Iterator<Item = Vec<usize>>) -> Vec<usize> {
+    lists.fold(vec![0], |sums, list| sums.iter().flat_map(|sum| list.iter().map(move |x| sum + x)).collect())
 }
