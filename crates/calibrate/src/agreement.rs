@@ -15,7 +15,8 @@ pub struct Agreement {
     pub largest_error: f64,
     /// The root of the mean square of the differences.
     pub typical_error: f64,
-    /// The same of the float network's logits themselves, about their mean: what the errors are to be seen against.
+    /// The same of the float network's logits themselves, about the mean of an input's logits, or of all inputs' where there is one logit:
+    /// what the errors are to be seen against.
     pub typical_logit: f64,
 }
 
@@ -32,13 +33,14 @@ impl Agreement {
     ) -> Result<Self, Error> {
         let scale = net.architecture.layers.last().map_or(0, |layer| layer.frac_bits);
         let unit = f64::from(scale).exp2();
+        let mean = logits.iter().map(|logits| average(logits)).sum::<f64>() / logits.len().max(1) as f64;
         let one = |(input, float): (&Vec<f32>, &Vec<f32>)| {
             let output = evaluate_output(net, &encode(net, input)?)?;
             let fixed: Vec<f64> = output.to_signed().iter().map(|&x| x as f64 / unit).collect();
             done();
             let errors = fixed.iter().zip(float).map(|(x, &y)| (x - f64::from(y)).abs());
             let (most, squares) = errors.fold((0.0f64, 0.0), |(most, sum), e| (most.max(e), sum + e * e));
-            let mean = float.iter().map(|&y| f64::from(y)).sum::<f64>() / float.len() as f64;
+            let mean = if float.len() == 1 { mean } else { average(float) };
             let spread: f64 = float.iter().map(|&y| (f64::from(y) - mean).powi(2)).sum();
             let float: Vec<f64> = float.iter().map(|&y| y.into()).collect();
             Ok::<_, Error>((largest(&fixed) == largest(&float), most, squares, spread))
@@ -58,6 +60,15 @@ impl Agreement {
     pub fn share(&self) -> f64 {
         self.same_label as f64 / self.inputs.max(1) as f64
     }
+
+    /// The typical error as a part of the typical logit: 0 where nothing is off, infinite where all logits are equal and some are off.
+    pub fn relative_error(&self) -> f64 {
+        if self.typical_error == 0.0 { 0.0 } else { self.typical_error / self.typical_logit }
+    }
+}
+
+fn average(values: &[f32]) -> f64 {
+    values.iter().map(|&value| f64::from(value)).sum::<f64>() / values.len().max(1) as f64
 }
 
 /// The index of the largest value, the first of them.

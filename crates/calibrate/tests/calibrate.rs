@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use copriv_calibrate::{Agreement, Bits, Error, Failure, Ranges, Room, Scaled, Suite, fit, scale};
-use copriv_ir::{Architecture, Graph, GraphBuilder, Lowered, Op, Shape, Simplify, Window, simplify};
+use copriv_ir::{
+    Architecture, Graph, GraphBuilder, LowerOptions, Lowered, Op, Shape, Simplify, Window, lower, simplify,
+};
 use copriv_plain::{bounds, float, headroom};
 use copriv_ring::{RingVec, Width};
 use proptest::prelude::*;
@@ -156,6 +158,33 @@ fn scales_are_worth_bits() {
     let plain = error(&Scaled { graph: folded, frac_bits: 11, whole_bits: 1, weight_frac_bits, scales });
     assert!(10.0 * good.typical_error < plain.typical_error, "{good:?} {plain:?}");
     assert!(good.typical_error < 0.02 * good.typical_logit, "{good:?}");
+}
+
+#[test]
+fn agreement_is_what_it_says() {
+    // A network that gives its inputs back.
+    let give_back = |logits: usize| {
+        let mut net = GraphBuilder::new("back", Shape::vector(logits)).unwrap();
+        let weight = (0..logits * logits).map(|i| if i % (logits + 1) == 0 { 1.0 } else { 0.0 }).collect();
+        let input = net.input();
+        let output = net.linear("fc", input, weight, vec![0.0; logits]).unwrap();
+        lower(&net.finish(output).unwrap(), LowerOptions { width: Width::of(32), frac_bits: 8 }).unwrap()
+    };
+    let agreement = |outputs: &[Vec<f32>], logits: &[Vec<f32>]| {
+        Agreement::new(&give_back(outputs[0].len()), outputs, logits, || ()).unwrap()
+    };
+    let outputs = [vec![1.0, 2.0], vec![4.0, 0.0]];
+    let found = agreement(&outputs, &[vec![1.0, 5.0], vec![4.0, 6.0]]);
+    assert_eq!((found.inputs, found.same_label, found.share()), (2, 1, 0.5));
+    assert_eq!((found.largest_error, found.typical_error), (6.0, (45.0f64 / 4.0).sqrt()));
+    // 2 from the mean of the first, 1 from that of the second.
+    assert_eq!(found.typical_logit, (10.0f64 / 4.0).sqrt());
+    assert_eq!(found.relative_error(), (45.0f64 / 10.0).sqrt());
+    assert_eq!(agreement(&outputs, &outputs).relative_error(), 0.0);
+    // Of one logit, about the mean over inputs.
+    let found = agreement(&[vec![1.0], vec![2.0]], &[vec![1.0], vec![3.0]]);
+    assert_eq!((found.typical_logit, found.typical_error), (1.0, 0.5f64.sqrt()));
+    assert_eq!(agreement(&[vec![1.0]], &[vec![2.0]]).relative_error(), f64::INFINITY);
 }
 
 #[test]

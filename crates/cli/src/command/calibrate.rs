@@ -25,7 +25,8 @@ use std::path::{Path, PathBuf};
 /// scale of its own, a real number, and every layer's weights the fraction bits that fit; then it tries several
 /// numbers of bits. For each it finds the narrowest ring in which nothing wraps, evaluates the network in fixed point as it
 /// will run, and says how often the label is that of the float network, how far the logits are off, and what an inference
-/// costs. The cheapest that agrees is written to a file, which all commands read.
+/// costs. The cheapest that keeps the labels (--agreement) and the logits (--error) is written to a file, which all commands
+/// read.
 ///
 /// That nothing wraps is measured: the ring has room for values twice as large as the largest on the pictures (--margin). With
 /// --guarantee certain it has room for whatever inputs between the least and the largest of the pictures' make; that
@@ -62,6 +63,9 @@ pub struct Calibrate {
     /// The part of the pictures that must keep the float network's label.
     #[arg(long, value_name = "PART", default_value_t = 0.99, value_parser = part)]
     agreement: f64,
+    /// What logits may be off typically, as a part of what they are typically from their mean; inf for whatever it is.
+    #[arg(long, value_name = "PART", default_value_t = 0.1, value_parser = parts)]
+    error: f64,
     /// What keeps values from wrapping: measured (room beyond the largest values on the pictures) or certain (room for
     /// whatever there may be).
     #[arg(long, value_name = "HOW", value_enum, default_value_t, hide_possible_values = true)]
@@ -109,6 +113,11 @@ fn part(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|part| (0.0..=1.0).contains(part)).ok_or_else(wrong)
 }
 
+fn parts(text: &str) -> Result<f64, String> {
+    let wrong = || format!("{text:?} is no part: a number from 0, or inf");
+    text.parse().ok().filter(|part: &f64| *part >= 0.0).ok_or_else(wrong)
+}
+
 /// What keeps values from wrapping.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -146,6 +155,8 @@ pub struct Tried {
     pub agreement: f64,
     /// Root of the mean square of what logits are off.
     pub typical_error: f64,
+    /// The same as a part of what the float network's logits are from their mean.
+    pub relative_error: f64,
     /// The most that one is off.
     pub largest_error: f64,
     /// Before the input is there.
@@ -284,10 +295,12 @@ impl Calibrate {
             self.suite
         ))?;
         output::line(table(tried))?;
-        if chosen.agreement < self.agreement {
+        if !self.agrees(chosen) {
             output::line(format_args!(
-                "\nnone keeps {:.1} % of the labels; the nearest is chosen. More bits: --weight-bits, --value-bits",
-                100.0 * self.agreement
+                "\nnone keeps {:.1} % of the labels with logits off by at most {:.1} %; the nearest is chosen. More bits: --weight-bits, \
+                 --value-bits",
+                100.0 * self.agreement,
+                100.0 * self.error
             ))?;
         }
         let room = match self.guarantee {
@@ -317,9 +330,14 @@ impl Calibrate {
         }
     }
 
+    /// Whether a choice is as accurate as is asked for.
+    fn agrees(&self, one: &Tried) -> bool {
+        one.agreement >= self.agreement && one.relative_error <= self.error
+    }
+
     /// Whether one choice is to be taken before another: the cheaper of those that agree, else the nearer.
     fn better(&self, a: &Tried, b: &Tried) -> bool {
-        match (a.agreement >= self.agreement, b.agreement >= self.agreement) {
+        match (self.agrees(a), self.agrees(b)) {
             (true, true) if self.bits == Ring::Auto => a.bytes() < b.bytes(),
             // In a given ring, as accurate as can be.
             (true, true) => a.typical_error < b.typical_error,
@@ -390,6 +408,7 @@ impl Calibrate {
             frac_bits: net.architecture.frac_bits,
             agreement: agreement.share(),
             typical_error: agreement.typical_error,
+            relative_error: agreement.relative_error(),
             largest_error: agreement.largest_error,
             preprocessing_bytes: plan.total.preprocessing.bytes(),
             online_bytes: plan.total.online.bytes(),
@@ -454,6 +473,7 @@ fn table(tried: &[Tried]) -> Table {
         Number("ring\nbits"),
         Number("same\nlabel"),
         Number("typical\nerror"),
+        Number("of\nlogits"),
         Number("largest\nerror"),
         Number("before\nMB"),
         Number("online\nMB"),
@@ -468,6 +488,7 @@ fn table(tried: &[Tried]) -> Table {
             one.ring_bits.to_string(),
             format!("{:.1} %", 100.0 * one.agreement),
             format!("{:.4}", one.typical_error),
+            format!("{:.1} %", 100.0 * one.relative_error),
             format!("{:.4}", one.largest_error),
             megabytes(one.preprocessing_bytes),
             megabytes(one.online_bytes),
@@ -490,6 +511,10 @@ mod tests {
         assert_eq!(part("1"), Ok(1.0));
         for wrong in ["", "1.01", "-0.1", "nan", "99%"] {
             assert!(part(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(["0", "1.01", "inf"].map(parts), [Ok(0.0), Ok(1.01), Ok(f64::INFINITY)]);
+        for wrong in ["", "-0.1", "nan", "-inf", "10%"] {
+            assert!(parts(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -73,12 +73,18 @@ fn fewer_bits_and_the_same_labels() {
     };
     let chosen: Vec<_> = tried.iter().filter(|one| one["chosen"] == true).collect();
     let [chosen] = chosen[..] else { panic!("one is chosen: {json}") };
-    assert!(chosen["agreement"].as_f64().unwrap() >= 0.99);
+    let agrees = |one: &serde_json::Value, error: f64| {
+        one["agreement"].as_f64().unwrap() >= 0.99 && one["relative_error"].as_f64().unwrap() <= error
+    };
+    let calibrated = |one: &serde_json::Value| one["weight_bits"].is_u64();
+    assert!(agrees(chosen, 0.1) && calibrated(chosen));
+    let typical = chosen["typical_error"].as_f64().unwrap() / json["typical_logit"].as_f64().unwrap();
+    assert!((chosen["relative_error"].as_f64().unwrap() - typical).abs() < 1e-9);
     assert!(2 * bytes(chosen) < bytes(&tried[0]), "{}", json["label"]);
-    // None that agrees as much is cheaper.
-    let agrees =
-        |one: &&serde_json::Value| one["weight_bits"].is_u64() && one["agreement"].as_f64().unwrap() >= 0.99;
-    assert!(tried.iter().filter(agrees).all(|one| bytes(one) >= bytes(chosen)));
+    // None that agrees as much is cheaper; some that keeps the labels alone is.
+    let agrees = |error: f64| tried.iter().filter(move |one| calibrated(one) && agrees(one, error));
+    assert!(agrees(0.1).all(|one| bytes(one) >= bytes(chosen)));
+    assert!(agrees(1.0).any(|one| bytes(one) < bytes(chosen)));
     let svg = fs::read_to_string(&figure).unwrap();
     assert!(svg.starts_with("<svg") && svg.contains("Accuracy against bytes"), "{svg}");
 
@@ -124,6 +130,17 @@ fn bits_by_hand_and_for_certain() {
     by(&["--bits", "9"]).fails(1, &["no ring", "--bits"]);
     let cheap = by(&["--weight-bits", "2", "--value-bits", "6", "--agreement", "1"]).json();
     assert_eq!(cheap["tried"][1]["chosen"], true);
+    // Fewer bits where logits may be off, and the nearest where nothing is near enough.
+    let weights = |args: &[&str]| {
+        let json = by(args).json();
+        let tried = json["tried"].as_array().unwrap();
+        tried.iter().find(|one| one["chosen"] == true).unwrap()["weight_bits"].as_u64().unwrap()
+    };
+    let [loose, exact] = [weights(&["--error", "inf"]), weights(&["--error", "0"])];
+    assert!(loose < exact && exact == 13, "{loose} and {exact} bits");
+    let words = copriv(&[&all[..all.len() - 1], &["--error", "0"]].concat()).ok();
+    assert!(words.contains("none keeps 99.0 % of the labels with logits off by at most 0.0 %"), "{words}");
+    by(&["--error=-1"]).fails(2, &["no part"]);
 }
 
 #[test]
