@@ -7,7 +7,9 @@
 use copriv_benches::{Alone, Pair};
 use copriv_bits::Block;
 use copriv_linear::product::matmul;
-use copriv_linear::{Chooser, Conv2d, Kernels, LinearLayer, Padding, Precision, Product, candidates, conv2d};
+use copriv_linear::{
+    Chooser, Conv2d, Kernels, LinearLayer, Multiply, Padding, Precision, Product, candidates, conv2d,
+};
 use copriv_prg::Prg;
 use copriv_ring::{RingMatrix, Width};
 use copriv_session::{Params, Session};
@@ -77,6 +79,34 @@ fn alone(criterion: &mut Criterion) {
     }
 }
 
+/// Products of two shared values: a factor for each element, and one for all of a channel; what two-phase ones do with the input is beside
+/// them, and the product in the clear.
+fn values(criterion: &mut Criterion) {
+    let width = Width::of(41);
+    for (name, groups, cols) in [("elements", 1 << 14, 1), ("channels of 16x16", 64, 256)] {
+        let multiply = Multiply { groups, cols, width };
+        let mut prg = Prg::from_seed(Block::ONES);
+        let [x, y] = [multiply.len(), groups].map(|len| Arithmetic::new(prg.ring(width, len)));
+        let mut group = criterion.benchmark_group(format!("linear/products of values/{name}"));
+        group.sample_size(10).throughput(Throughput::Elements(multiply.len() as u64));
+        let mut pair = Pair::new(Params::CRYPTFLOW2);
+        let body = |s: &mut Session| multiply.run(s, &x, &y).map(drop);
+        group.bench_function("at once", |b| b.iter_custom(|times| pair.time(times, body, body)));
+        let mut pair = Pair::new(Params::CRYPTFLOW2);
+        let body = |s: &mut Session| {
+            let triple = multiply.prepare(s)?;
+            multiply.run_prepared(s, triple, &x, &y).map(drop)
+        };
+        group.bench_function("in two phases", |b| b.iter_custom(|times| pair.time(times, body, body)));
+        let clear = || -> Vec<u64> {
+            let products = x.own().words().chunks(cols).zip(y.own().words());
+            products.flat_map(|(x, y)| x.iter().map(move |x| width.reduce(x.wrapping_mul(*y)))).collect()
+        };
+        group.bench_function("in the clear", |b| b.iter(clear));
+        group.finish();
+    }
+}
+
 /// A convolution by every producer: direct products and tilings.
 fn layers(criterion: &mut Criterion) {
     let width = Width::of(41);
@@ -112,5 +142,5 @@ fn layers(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, products, alone, layers);
+criterion_group!(benches, products, alone, values, layers);
 criterion_main!(benches);

@@ -2,7 +2,7 @@
 //!
 //! [`product`] is the protocol: shares of W·X for P0's W and P1's X. A [`Producer`] puts it under a layer of a network, as one
 //! product ([`Direct`]) or as one for each tile position ([`Winograd`]). [`conv2d`] runs a layer on a shared input at once;
-//! [`prepare`] and [`conv2d_prepared`] in two phases, of which the second is one message.
+//! [`prepare`] and [`conv2d_prepared`] in two phases, of which the second is one message. [`Multiply`] multiplies two shared values.
 //!
 //! ```
 //! use copriv_linear::{Conv2d, Padding};
@@ -22,6 +22,7 @@ pub mod candidates;
 mod conv;
 mod direct;
 mod layer;
+mod multiply;
 pub mod product;
 mod winograd;
 
@@ -29,6 +30,7 @@ pub use candidates::candidates;
 pub use conv::{Conv2d, Padding};
 pub use direct::{Direct, Roles};
 pub use layer::{Kernels, LinearLayer, Prepared, Producer, conv2d, conv2d_prepared, online_cost, prepare};
+pub use multiply::{Multiply, Triple};
 pub use product::{Chooser, Product};
 pub use winograd::{Precision, Winograd};
 

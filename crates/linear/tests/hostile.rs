@@ -1,7 +1,7 @@
 //! A lying, silent or vanishing peer: an error or a wrong answer, never a panic or a hang.
 
 use copriv_bits::Block;
-use copriv_linear::{Chooser, Conv2d, Direct, Kernels, LinearLayer, Padding, Precision};
+use copriv_linear::{Chooser, Conv2d, Direct, Kernels, LinearLayer, Multiply, Padding, Precision};
 use copriv_linear::{candidates, conv2d, conv2d_prepared, prepare};
 use copriv_ot::RcotBackend;
 use copriv_ot::one_of_n::OneOfNBackend;
@@ -59,6 +59,15 @@ fn winograd_in_two_phases(s: &mut Session) -> Result<()> {
     Ok(())
 }
 
+/// Two values multiplied in two phases.
+fn multiplied_in_two_phases(s: &mut Session) -> Result<()> {
+    let multiply = Multiply { groups: 2, cols: 3, width: Width::of(5) };
+    let x = Arithmetic::new(Prg::from_seed(Block::ONES).ring(multiply.width, multiply.len()));
+    let y = x.slice(0..multiply.groups);
+    let triple = multiply.prepare(s)?;
+    multiply.run_prepared(s, triple, &x, &y).map(drop)
+}
+
 #[test]
 fn no_tampering_panics_or_hangs() {
     let iknp = Params { rcot: RcotBackend::Iknp, one_of_n: OneOfNBackend::Rcot, digit_bits: 4 };
@@ -67,5 +76,7 @@ fn no_tampering_panics_or_hangs() {
         assert!(survive_tampering(params, both_choosers) >= 6 * 5 * 4);
         // A request and at least 5 messages of the tile positions, and the masked input, six ways.
         assert!(survive_tampering(params, winograd_in_two_phases) >= 6 * 7);
+        // A request and five messages each way, and the masked factors of both, six ways.
+        assert!(survive_tampering(params, multiplied_in_two_phases) >= 6 * (2 * 6 + 2));
     }
 }

@@ -3,7 +3,8 @@
 use copriv_bits::Block;
 use copriv_linear::product::{self, matmul, outer_products};
 use copriv_linear::{
-    Chooser, Conv2d, Direct, Kernels, LinearLayer, Padding, Precision, Prepared, Product, Roles,
+    Chooser, Conv2d, Direct, Kernels, LinearLayer, Multiply, Padding, Precision, Prepared, Product, Roles,
+    Triple,
 };
 use copriv_linear::{Producer, candidates, conv2d, conv2d_prepared, online_cost, prepare};
 use copriv_ot::RcotBackend;
@@ -142,6 +143,40 @@ fn check_producer(params: Params, producer: &dyn Producer, bits: u32, seed: u64)
     assert!((&out.p0 + &out.p1).own().words() == want, "{producer:?}, prepared");
 }
 
+/// At once and in two phases, through bytes: the definition, at the predicted cost.
+fn check_multiply(params: Params, multiply: &Multiply, seed: u64) {
+    let &Multiply { groups, cols, width } = multiply;
+    let values = |seed, len| {
+        let sum = RingVec::from_words(width, signed(seed, width, width.bits(), len));
+        let one = prg(!seed).ring(width, len);
+        (sum.clone(), [Arithmetic::new(&sum - &one), Arithmetic::new(one)])
+    };
+    let ((x, [x0, x1]), (y, [y0, y1])) = (values(seed, groups * cols), values(seed ^ 1, groups));
+    let product = |i: usize| width.reduce(x.words()[i].wrapping_mul(y.words()[i / cols]));
+    let want: Vec<u64> = (0..groups * cols).map(product).collect();
+
+    let out = run_pair(params, seed, |s| multiply.run(s, &x0, &y0), |s| multiply.run(s, &x1, &y1));
+    out.assert_cost(multiply.cost(params.rcot));
+    assert_eq!((&out.p0 + &out.p1).own().words(), want, "{multiply:?}");
+
+    let halves = run_pair(params, seed, |s| multiply.prepare(s), |s| multiply.prepare(s));
+    halves.assert_cost(multiply.cost(params.rcot));
+    let bytes = [halves.p0.to_bytes(), halves.p1.to_bytes()];
+    let prepared = |role: Role| Triple::from_bytes(multiply, &bytes[role.index()]);
+    if groups > 0 {
+        assert!(Triple::from_bytes(multiply, &bytes[0][1..]).is_err());
+        assert!(Triple::from_bytes(multiply, &[&bytes[0][..], &[0]].concat()).is_err());
+    }
+    let out = run_pair(
+        params,
+        seed,
+        |s| multiply.run_prepared(s, prepared(Role::P0)?, &x0, &y0),
+        |s| multiply.run_prepared(s, prepared(Role::P1)?, &x1, &y1),
+    );
+    out.assert_cost(multiply.online_cost());
+    assert_eq!((&out.p0 + &out.p1).own().words(), want, "{multiply:?}, prepared");
+}
+
 fn widths() -> impl Strategy<Value = Width> {
     prop_oneof![Just(8), Just(37), Just(41), Just(64), 2u32..=64].prop_map(Width::of)
 }
@@ -202,6 +237,17 @@ proptest! {
     ) {
         let params = if iknp { Params::CRYPTFLOW2 } else { Params::IDEAL };
         check_product(params, &Product { groups, rows, inner, cols, width, chooser }, seed);
+    }
+
+    #[test]
+    fn products_of_two_values_are_the_definition(
+        (groups, cols) in prop_oneof![(0usize..40, Just(1usize)), (0usize..5, 0usize..40)],
+        width in widths(),
+        iknp in prop::bool::weighted(0.2),
+        seed: u64,
+    ) {
+        let params = if iknp { Params::CRYPTFLOW2 } else { Params::IDEAL };
+        check_multiply(params, &Multiply { groups, cols, width }, seed);
     }
 
     #[test]

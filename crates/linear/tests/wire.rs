@@ -2,7 +2,7 @@
 //! with COPRIV_BLESS=1, which writes the digests anew, and say in the change log what changed.
 
 use copriv_bits::Block;
-use copriv_linear::{Chooser, Conv2d, Direct, Kernels, LinearLayer, Padding, Precision, Producer};
+use copriv_linear::{Chooser, Conv2d, Direct, Kernels, LinearLayer, Multiply, Padding, Precision, Producer};
 use copriv_linear::{candidates, conv2d, conv2d_prepared, prepare};
 use copriv_ot::RcotBackend;
 use copriv_prg::Prg;
@@ -55,7 +55,19 @@ fn winograd() -> impl Iterator<Item = Arc<dyn Producer>> {
     all.into_iter().skip(2)
 }
 
-const PROTOCOLS: [(&str, Params, Body); 6] = [
+/// Groups of several elements, at once or in two phases.
+fn products(s: &mut Session, prepared: bool) -> Result<()> {
+    let multiply = Multiply { groups: 70, cols: 9, width: WIDTH };
+    let (x, _) = operands(s, multiply.len(), 1);
+    let y = x.slice(0..multiply.groups);
+    if prepared {
+        let triple = multiply.prepare(s)?;
+        return multiply.run_prepared(s, triple, &x, &y).map(drop);
+    }
+    multiply.run(s, &x, &y).map(drop)
+}
+
+const PROTOCOLS: [(&str, Params, Body); 8] = [
     ("convolution, activations choose", Params::CRYPTFLOW2, |s| convolution(s, Chooser::Activations)),
     ("convolution, weights choose", Params::CRYPTFLOW2, |s| convolution(s, Chooser::Weights { bits: 41 })),
     ("convolution, narrow weights choose", Params::IDEAL, |s| convolution(s, Chooser::Weights { bits: 7 })),
@@ -82,6 +94,8 @@ const PROTOCOLS: [(&str, Params, Body); 6] = [
             conv2d_prepared(s, producer.layer(), prepared, kernels, &x).map(drop)
         })
     }),
+    ("products of two values", Params::CRYPTFLOW2, |s| products(s, false)),
+    ("products of two values in two phases", Params::IDEAL, |s| products(s, true)),
 ];
 
 #[test]
