@@ -86,7 +86,9 @@ fn computed(graph: &Graph, input: &[f32]) -> Option<(Vec<f32>, f32)> {
         _ => 1.0,
     };
     let factors = graph.nodes.iter().map(|node| factor(&node.op)).fold(1.0, f32::max);
-    let scale = factors * all.iter().map(|values| most(values)).fold(1.0, f32::max);
+    let largest = all.iter().map(|values| most(values)).fold(1.0, f32::max);
+    let squares = graph.nodes.iter().any(|node| node.op == Op::Multiply);
+    let scale = factors * largest * if squares { largest } else { 1.0 };
     if scale < 1e6 { all.pop().map(|last| (last, scale)) } else { None }
 }
 

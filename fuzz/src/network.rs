@@ -81,6 +81,8 @@ fn rest() -> Graph {
         let x = net.push("partial", Op::Partial { activation, keep: keep.into() }, vec![x])?;
         let y = net.push("smooth", Op::Smooth(Function::Gelu), vec![x])?;
         let x = net.push("combine", Op::Combine { factors: [0.25, -1.0] }, vec![x, y])?;
+        let gate = net.global_avg_pool("mean", x)?;
+        let x = net.multiply("gate", x, gate)?;
         net.finish(x)
     };
     let built: Result<Graph, copriv_ir::Error> = build();

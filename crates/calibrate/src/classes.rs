@@ -106,6 +106,11 @@ impl Classes {
                     operand(0).iter().zip(operand(1)).for_each(|(&a, &b)| sets.join(a, b));
                     operand(0).clone()
                 }
+                Op::Multiply => {
+                    // Scales of both would make that of the product.
+                    sets.pin(operand(1));
+                    operand(0).clone()
+                }
                 Op::Concat => (0..node.inputs.len()).flat_map(|i| operand(i).iter().copied()).collect(),
                 Op::Flatten => {
                     let area = channels / operand(0).len();

@@ -12,11 +12,12 @@
 //! | `Relu`, `Clip`, `Max`, `Min`, `Abs` | between constants |
 //! | `LeakyRelu`, `PRelu` | constant slopes; slopes of 0 and 1 alone make a ReLU of some elements |
 //! | `HardSigmoid`, `HardSwish`, `Sigmoid`, `Tanh`, `Elu`, `Gelu` | `alpha` 1 of `Elu`; no approximation of `Gelu` |
-//! | `Erf`, `Mul` of two tensors | where they are part of a GELU, of x * sigmoid(x) or of x * hardsigmoid(x) |
+//! | `Erf` | where it is part of a GELU |
 //! | `Where` | a constant mask between a `Relu` or `Clip` and what that reads: an activation of some elements |
 //! | `MaxPool`, `AveragePool` | one or two dimensions, everything but dilations |
 //! | `GlobalAveragePool`, `GlobalMaxPool`, `ReduceMean` | everything |
-//! | `Add`, `Sub`, `Mul`, `Div`, `Neg` | a tensor and a constant of any shape; `Add` and `Sub` also two tensors |
+//! | `Add`, `Sub`, `Mul`, `Div`, `Neg` | a tensor and a constant of any shape; all but `Div` also two tensors |
+//! | `Pow` | by 2 |
 //! | `Concat` | any axis |
 //! | `Flatten`, `Reshape`, `Squeeze`, `Unsqueeze`, `Transpose`, `Slice`, `Split`, `Gather`, `Expand`, `Tile`, `DepthToSpace`, `SpaceToDepth` | constant shapes and indices |
 //! | `Pad` | with zeros, reflected or with what is at the edge |
@@ -98,6 +99,7 @@ pub const OPERATORS: &[&str] = &[
     "Neg",
     "PRelu",
     "Pad",
+    "Pow",
     "ReduceMean",
     "Relu",
     "Reshape",
@@ -183,8 +185,10 @@ pub fn load_with(path: impl AsRef<Path>, options: &Options) -> Result<Graph, Err
 
 /// The ONNX model of a graph: opset 17, batch 1, weights inside.
 ///
-/// `read(&write(g), …)` gives `g` back, weights bit for bit, but for nodes that flatten a vector, which disappear, and for
-/// names where two nodes have the same. `graph` is taken to be well-formed.
+/// `read(&write(g), …)` computes what `g` does. It is `g` itself, weights bit for bit, but for nodes that flatten a vector, which
+/// disappear, names where two nodes have the same, and nodes that ONNX has no operator for and that become several: biases that are
+/// maps, and combinations with other factors than 1 and -1. A value times its own sigmoid or hard sigmoid comes back as one
+/// activation. `graph` is taken to be well-formed.
 pub fn write(graph: &Graph) -> Vec<u8> {
     export::write(graph, None)
 }

@@ -145,6 +145,8 @@ pub enum LayerOp {
         /// One for each operand.
         factors: [i64; 2],
     },
+    /// The first operand times the second, which has the same shape or one element for each channel; the scale is the sum of theirs.
+    Multiply,
     /// Operands at the same scale one after the other, along the channels.
     Concat,
     /// The same elements as a vector.
@@ -208,7 +210,7 @@ impl ConvGeometry {
 
 impl LayerOp {
     /// The kind of layer: one of input, conv, linear, truncate, shift, relu, relu_truncate, relu6 (a clip from
-    /// 0), relu6_truncate, clip, maxpool, avgpool, inner_avgpool, the name of a smooth function, add, combine, concat, flatten, view.
+    /// 0), relu6_truncate, clip, maxpool, avgpool, inner_avgpool, the name of a smooth function, add, combine, multiply, concat, flatten, view.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Input => "input",
@@ -227,6 +229,7 @@ impl LayerOp {
             Self::Smooth(function) => function.name(),
             Self::Add => "add",
             Self::Combine { .. } => "combine",
+            Self::Multiply => "multiply",
             Self::Concat => "concat",
             Self::Flatten => "flatten",
             Self::View(_) => "view",
@@ -298,6 +301,7 @@ impl LayerOp {
                 Rule::Pool(window)
             }
             Self::Add | Self::Combine { .. } => Rule::Add,
+            Self::Multiply => Rule::Multiply,
             Self::Concat => Rule::Concat,
             Self::Flatten => Rule::Flatten,
             Self::View(view) => Rule::View(view),
@@ -425,6 +429,11 @@ impl Architecture {
                 }
                 at_least(scale)?;
             }
+            LayerOp::Multiply => {
+                let sum = operands.iter().map(|operand| operand.frac_bits).sum();
+                at_least(sum)?;
+                check_scale(sum, layer.frac_bits)?;
+            }
             LayerOp::Smooth(function) => {
                 function.pieces(self.width, scale)?;
                 check_scale(scale, layer.frac_bits)?;
@@ -493,7 +502,8 @@ impl Architecture {
                 | LayerOp::AvgPoolInside { .. }
                 | LayerOp::Smooth(_)
                 | LayerOp::Add
-                | LayerOp::Combine { .. } => false,
+                | LayerOp::Combine { .. }
+                | LayerOp::Multiply => false,
             });
         }
         known

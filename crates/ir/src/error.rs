@@ -137,6 +137,16 @@ pub enum Fault {
         /// What it is.
         got: Shape,
     },
+    /// Factors that are neither one for each element nor one for each channel.
+    #[error(
+        "{x} cannot be multiplied by {y}; the second has the same shape, or one element for each channel"
+    )]
+    Factors {
+        /// The first operand.
+        x: Shape,
+        /// The second.
+        y: Shape,
+    },
     /// Channels that differ from those of the operand.
     #[error("it is made for {expected} input channels but reads {got}")]
     Channels {

@@ -108,6 +108,8 @@ pub enum Op {
         /// One for each operand.
         factors: [f32; 2],
     },
+    /// The first operand times the second, which has the same shape or one element for each channel.
+    Multiply,
     /// Operands one after the other, along the channels.
     Concat,
     /// The same elements as a vector.
@@ -182,6 +184,7 @@ impl Op {
             Self::Smooth(function) => function.name(),
             Self::Add => "add",
             Self::Combine { .. } => "combine",
+            Self::Multiply => "multiply",
             Self::Concat => "concat",
             Self::Flatten => "flatten",
             Self::View(_) => "view",
@@ -213,6 +216,7 @@ impl Op {
             Self::MaxPool(window) | Self::AvgPool(window) | Self::AvgPoolInside(window) => Rule::Pool(window),
             Self::GlobalAvgPool => Rule::GlobalPool,
             Self::Add | Self::Combine { .. } => Rule::Add,
+            Self::Multiply => Rule::Multiply,
             Self::Concat => Rule::Concat,
             Self::Flatten => Rule::Flatten,
             Self::View(view) => Rule::View(view),
@@ -612,6 +616,14 @@ impl GraphBuilder {
     /// As [`push`](Self::push).
     pub fn add(&mut self, name: impl Into<String>, a: NodeId, b: NodeId) -> Result<NodeId, Error> {
         self.push(name, Op::Add, vec![a, b])
+    }
+
+    /// a * b, of the same shape, or b of one element for each channel of a.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn multiply(&mut self, name: impl Into<String>, a: NodeId, b: NodeId) -> Result<NodeId, Error> {
+        self.push(name, Op::Multiply, vec![a, b])
     }
 
     /// A smooth activation of every element.

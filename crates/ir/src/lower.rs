@@ -21,7 +21,7 @@ const PRODUCT_INTEGER_BITS: u32 = 4;
 ///
 /// Batch norms are folded, partial activations of all elements made whole ones, those of none left out. Weights are rounded to scale f, biases to scale 2f, ties away from zero. After
 /// every conv and linear layer a [`LayerOp::Truncate`] called `<layer>/truncate` brings the result back to
-/// scale f, so that all other layers work at scale f. So it does after a [`LayerOp::Combine`] whose factors are no integers. A mean over n elements is a sum, shifted where n is a
+/// scale f, so that all other layers work at scale f. So it does after a [`LayerOp::Multiply`], and after a [`LayerOp::Combine`] whose factors are no integers. A mean over n elements is a sum, shifted where n is a
 /// power of two, and otherwise multiplied by round(2^f / n) and shifted by f;
 /// so it always is where n is not the same for all windows.
 ///
@@ -176,6 +176,10 @@ impl Lowering<'_> {
             }
             Op::Smooth(function) => (LayerOp::Smooth(*function), None),
             Op::Combine { factors } => return self.combine(node, inputs, *factors),
+            Op::Multiply => {
+                self.long(node, LayerOp::Multiply, inputs, frac_bits);
+                return Ok(());
+            }
             Op::Add => (LayerOp::Add, None),
             Op::Concat => (LayerOp::Concat, None),
             Op::Flatten => (LayerOp::Flatten, None),
@@ -208,21 +212,26 @@ impl Lowering<'_> {
             |bits: u32| factors.iter().all(|f| (f64::from(*f) * f64::from(bits).exp2()).fract() == 0.0);
         let bits = (0..frac_bits).find(|&bits| whole(bits)).unwrap_or(frac_bits);
         let encoded = self.encode("factors", &factors, bits)?;
-        let op = LayerOp::Combine { factors: [encoded[0], encoded[1]] };
+        self.long(node, LayerOp::Combine { factors: [encoded[0], encoded[1]] }, inputs, bits);
+        Ok(())
+    }
+
+    /// A layer whose result has so many fraction bits more than others, and the truncation of them.
+    fn long(&mut self, node: &Node, op: LayerOp, inputs: Vec<usize>, bits: u32) {
+        let frac_bits = self.lowered.architecture.frac_bits;
         let (name, shape) = (node.name.clone(), node.shape);
-        let sum = Layer { name, op, inputs, shape, frac_bits: frac_bits + bits, keep: None };
+        let long = Layer { name, op, inputs, shape, frac_bits: frac_bits + bits, keep: None };
         let short = Layer {
             name: format!("{}/truncate", node.name),
             op: LayerOp::Truncate { shift: bits },
             frac_bits,
-            ..sum.clone()
+            ..long.clone()
         };
-        let mut value = self.emit(sum, None);
+        let mut value = self.emit(long, None);
         if bits > 0 {
             value = self.emit(Layer { inputs: vec![value], ..short }, None);
         }
         self.value_of.push(value);
-        Ok(())
     }
 
     /// Appends a layer and returns its index.

@@ -174,6 +174,7 @@ pub(crate) enum Rule<'a> {
     Pool(&'a Window),
     GlobalPool,
     Add,
+    Multiply,
     Concat,
     Flatten,
     View(&'a View),
@@ -222,6 +223,13 @@ impl Rule<'_> {
                     return Err(Fault::ShapeMismatch { expected: a, got: b });
                 }
                 free(a)
+            }
+            Rule::Multiply => {
+                let &[x, y] = operands else { return Err(arity("two")) };
+                if y != x && y != Shape::vector(x.channels) {
+                    return Err(Fault::Factors { x, y });
+                }
+                Inferred { shape: x, weights: 0, work: Work::Products(x.len() as u64) }
             }
             Rule::Concat => {
                 let Some(&first) = operands.first() else { return Err(arity("at least one")) };

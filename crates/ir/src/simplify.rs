@@ -213,6 +213,7 @@ impl Uses {
             let product = layer.op.matrix_shape().is_some();
             let needs = match layer.op {
                 _ if product => true,
+                LayerOp::Multiply => true,
                 LayerOp::Flatten | LayerOp::View(_) => uses.at_once[index],
                 LayerOp::Concat => uses.at_once[index] && options.fuse_relu_truncate && relus[index],
                 _ => false,
@@ -299,7 +300,7 @@ impl Rewriting<'_> {
                 self.average(layer, x, window, multiplier, shift)
             }
             LayerOp::Add => self.sum(layer),
-            LayerOp::Combine { .. } => {
+            LayerOp::Combine { .. } | LayerOp::Multiply => {
                 let inputs = [0, 1].map(|operand| self.forced(self.values[layer.inputs[operand]]).layer);
                 Value::whole(self.emit(layer, layer.op, inputs.to_vec(), layer.frac_bits))
             }

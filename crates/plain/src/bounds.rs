@@ -184,6 +184,10 @@ fn one(
             let sum = |(x, y): (&Interval, &Interval)| x.times(a as f64).plus(y.times(b as f64));
             (x.iter().zip(operands[1].0).map(sum).collect(), 0.0)
         }
+        LayerOp::Multiply => {
+            let y = operands[1].0;
+            (x.iter().zip(y).map(|(x, y)| x.times(y.low).hull(x.times(y.high))).collect(), 0.0)
+        }
         LayerOp::Concat => (operands.iter().flat_map(|(x, _)| x.iter().copied()).collect(), 0.0),
         LayerOp::Flatten => (x.iter().flat_map(|&x| std::iter::repeat_n(x, shape.area())).collect(), 0.0),
         LayerOp::View(view) => {

@@ -71,6 +71,11 @@ pub fn deviation(net: &Lowered, slack: Slack) -> Result<f64, Error> {
             LayerOp::Combine { factors: [a, b] } => {
                 e * a.unsigned_abs() as f64 + of(1) * b.unsigned_abs() as f64
             }
+            // Neither factor, nor the product, is outside the ring's half about 0.
+            LayerOp::Multiply => {
+                let half = power(net.architecture.width.bits() - 1);
+                ((e + of(1)) * half + e * of(1)).min(2.0 * half)
+            }
             &LayerOp::AvgPool { ref window, multiplier, shift } => {
                 truncated(e * window.area() as f64 * multiplier as f64, shift)
             }

@@ -95,6 +95,10 @@ fn apply(node: &Node, shape: Shape, operands: &[&[f32]]) -> Vec<f32> {
         }
         Op::Smooth(function) => map(&|x| function.value(x.into()) as f32),
         &Op::Combine { factors: [a, b] } => x.iter().zip(operands[1]).map(|(x, y)| a * x + b * y).collect(),
+        Op::Multiply => {
+            let group = x.len() / operands[1].len();
+            x.iter().enumerate().map(|(i, x)| x * operands[1][i / group]).collect()
+        }
         Op::View(view) => view.apply(x, 0.0),
         Op::Add => x.iter().zip(operands[1]).map(|(a, b)| a + b).collect(),
         Op::Concat => operands.concat(),

@@ -228,6 +228,11 @@ fn apply<N: Numbers>(
             let sum = |(&x, &y): (&N::T, &N::T)| n.reduce(N::T::ZERO.mul_add(a, x).mul_add(b, y));
             x.iter().zip(operands[1]).map(sum).collect()
         }
+        LayerOp::Multiply => {
+            let group = x.len() / operands[1].len();
+            let product = |(i, &x): (usize, &N::T)| n.reduce(N::T::ZERO.mul_add(x, operands[1][i / group]));
+            x.iter().enumerate().map(product).collect()
+        }
         LayerOp::View(view) => view.apply(x, N::T::ZERO),
         LayerOp::Add => x.iter().zip(operands[1]).map(|(&a, &b)| n.reduce(a.mul_add(one, b))).collect(),
         LayerOp::Concat => operands.concat(),

@@ -2,13 +2,12 @@
 
 use crate::drawing::{self, Counts, Drawn, Silent};
 use crate::plan::{Job, Situation};
-use crate::program::{Done, LayerSecrets, Program, Step};
+use crate::program::{Done, LayerSecrets, Made, Program, Step};
 use crate::report::{Phase, Recorder};
 use crate::{Error, Output, Plan, Progress, Report};
 use copriv_bits::{BitVec, Block};
 use copriv_channel::{Channel, Traffic};
 use copriv_ir::Preprocessing;
-use copriv_linear::{Prepared, prepare};
 use copriv_ot::key_bits::{BitsReceiver, BitsSender, ReceiverBits, SenderBits};
 use copriv_ot::one_of_n::{OneOfNReceiver, OneOfNSender};
 use copriv_ot::stored::{ReceiverBatch, SenderBatch, StoredReceiver, StoredSender};
@@ -50,7 +49,7 @@ pub(crate) struct Party {
 /// What a step needs that was made before the input was there. Serves once.
 pub(crate) enum Material {
     Nothing,
-    Layer(Prepared),
+    Products(Made),
     Ots(Drawn),
 }
 
@@ -167,8 +166,8 @@ impl Party {
         let stored = live.map(|live| swap(s, live));
         s.params = self.program.settings.live();
         let secrets = self.secrets.as_deref().and_then(|all| all.get(step.index()?)?.as_ref());
-        let material = match step.producer() {
-            Some(producer) => Material::Layer(prepare(s, producer, secrets.map(LayerSecrets::weights))?),
+        let material = match step.prepare(s, secrets)? {
+            Some(made) => Material::Products(made),
             None if self.program.ots.is_some() => {
                 let drawn = drawing::draw(s, self.silent.as_mut(), &step.online)?;
                 drawn.map_or(Material::Nothing, Material::Ots)
@@ -212,9 +211,9 @@ impl Party {
                 None => Material::Nothing,
             };
             let s = self.session.as_mut().ok_or(Error::Over)?;
-            let prepared = match material {
+            let made = match material {
                 Material::Nothing => None,
-                Material::Layer(prepared) => Some(prepared),
+                Material::Products(made) => Some(made),
                 Material::Ots(((sent, sent_bits), (got, got_bits))) => {
                     s.rcot_sender = Box::new(BitsSender::new(StoredSender::new(sent), sent_bits));
                     s.rcot_receiver = Box::new(BitsReceiver::new(StoredReceiver::new(got), got_bits));
@@ -227,7 +226,7 @@ impl Party {
                 Done::Share(input.clone())
             } else {
                 let operands: Vec<&Arithmetic> = inputs.iter().filter_map(|&i| values[i].as_ref()).collect();
-                step.run(s, architecture, secrets, prepared, &operands)?
+                step.run(s, architecture, secrets, made, &operands)?
             };
             match (done, step.index()) {
                 (Done::Opened(opened), _) => output = opened,
@@ -284,7 +283,7 @@ impl Material {
         let parts = parts(index);
         match self {
             Self::Nothing => {}
-            Self::Layer(prepared) => entry.put(parts[0], &prepared.to_bytes())?,
+            Self::Products(made) => entry.put(parts[0], &made.to_bytes())?,
             Self::Ots(((sent, sent_bits), (got, got_bits))) => {
                 entry.put(parts[0], &sent.to_bytes())?;
                 entry.put(parts[1], &got.to_bytes())?;
@@ -299,9 +298,9 @@ impl Material {
     pub(crate) fn get(program: &Program, role: Role, index: usize, entry: &Taken) -> Result<Self, Error> {
         let parts = parts(index);
         let Some(step) = program.steps.get(index) else { return Ok(Self::Nothing) };
-        if let Some(producer) = step.producer() {
-            let bytes = entry.part(parts[0])?;
-            return Ok(Self::Layer(Prepared::from_bytes(producer.layer(), role, &bytes)?));
+        if step.has_products() {
+            let made = Made::from_bytes(step, role, &entry.part(parts[0])?)?;
+            return Ok(made.map_or(Self::Nothing, Self::Products));
         }
         let expected = Counts::of(&step.online);
         if !program.settings.stores_ots() || expected.is_zero() {

@@ -226,7 +226,7 @@ impl Plan {
         }
         let mut ots = ots.or_else(|| Some(program.ots?.begin()));
         let mut before = |step: &Step| match &mut ots {
-            Some(ots) if step.producer().is_none() => ots.draw(&step.online),
+            Some(ots) if !step.has_products() => ots.draw(&step.online),
             _ => step.preprocessing,
         };
         let how = match (fresh, sets_up) {

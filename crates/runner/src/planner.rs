@@ -99,9 +99,9 @@ impl Planner {
         let mut sum = [0, 0];
         for step in steps {
             let online = step.online;
-            let drawn = match step.producer() {
-                None => online.rcots_from(Role::P0) + online.rcots_from(Role::P1),
-                Some(_) => 0,
+            let drawn = match step.has_products() {
+                false => online.rcots_from(Role::P0) + online.rcots_from(Role::P1),
+                true => 0,
             };
             sum[0] += step.preprocessing.bytes() + ((drawn * rcot) >> 16);
             sum[1] += online.bytes();

@@ -5,7 +5,9 @@ use crate::planner::{Choices, Memo, conv2d};
 use crate::{Error, Output, Reveal, Settings, Suite, Truncation};
 use copriv_channel::Cost;
 use copriv_ir::{Architecture, Function, Layer, LayerOp, LayerWeights, Pieces, Shape, Window};
-use copriv_linear::{Conv2d, Kernels, LinearLayer, Prepared, Producer, conv2d_prepared, online_cost};
+use copriv_linear::{
+    Conv2d, Kernels, LinearLayer, Multiply, Prepared, Producer, Triple, conv2d_prepared, online_cost, prepare,
+};
 use copriv_nonlinear::{
     Sign, Windows, argmax, clip, clip_truncate, maxpool, pieces, relu, relu_truncate, truncate,
 };
@@ -15,7 +17,7 @@ use copriv_share::{Arithmetic, open_cost, open_to};
 use copriv_wire::Role;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 /// What an inference runs, and what it costs.
 pub(crate) struct Program {
@@ -26,11 +28,19 @@ pub(crate) struct Program {
     pub(crate) ots: Option<OtSource>,
 }
 
+/// What a step multiplies.
+enum Products {
+    /// The server's weights and a value.
+    Linear(Arc<dyn Producer>),
+    /// Two values.
+    Shared(Multiply),
+}
+
 /// One step of an inference.
 pub(crate) struct Step {
     what: What,
-    /// Linear layers.
-    producer: Option<Arc<dyn Producer>>,
+    /// Of linear layers and of products of two values.
+    products: Option<Products>,
     /// What is known of the signs of what a truncation reads.
     sign: Sign,
     /// How it truncates.
@@ -102,9 +112,31 @@ impl LayerSecrets {
     fn kernels(&self) -> Kernels<'_> {
         Kernels { weights: &self.matrix, bias: Some(&self.bias) }
     }
+}
 
-    pub(crate) fn weights(&self) -> &[u64] {
-        &self.matrix
+/// What was made of a step's products before its operands were there. Serves once.
+pub(crate) enum Made {
+    Linear(Prepared),
+    Product(Triple),
+}
+
+impl Made {
+    pub(crate) fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        match self {
+            Self::Linear(prepared) => prepared.to_bytes(),
+            Self::Product(triple) => triple.to_bytes(),
+        }
+    }
+
+    /// What [`to_bytes`](Self::to_bytes) wrote, of `step`; none where it has no products.
+    pub(crate) fn from_bytes(step: &Step, role: Role, bytes: &[u8]) -> Result<Option<Self>, Error> {
+        Ok(match &step.products {
+            Some(Products::Linear(producer)) => {
+                Some(Self::Linear(Prepared::from_bytes(producer.layer(), role, bytes)?))
+            }
+            Some(Products::Shared(multiply)) => Some(Self::Product(Triple::from_bytes(multiply, bytes)?)),
+            None => None,
+        })
     }
 }
 
@@ -124,7 +156,7 @@ impl Program {
         let steps = whats.into_iter();
         let steps: Vec<Step> =
             steps.map(|what| Step::choose(what, architecture, &nonnegative, &mut choices)).collect();
-        let online = || steps.iter().filter(|step| step.producer.is_none()).map(|step| step.online);
+        let online = || steps.iter().filter(|step| !step.has_products()).map(|step| step.online);
         let ots = settings.stores_ots().then(|| OtSource::choose(settings, &online().collect::<Vec<_>>()));
         Self { architecture: architecture.clone(), settings: *settings, steps, ots }
     }
@@ -230,8 +262,9 @@ impl Program {
             };
         match op {
             Some(LayerOp::Conv(_) | LayerOp::Linear { .. }) => {
-                step.producer.as_ref().map_or_else(String::new, |producer| producer.describe())
+                step.producer().map_or_else(String::new, |producer| producer.describe())
             }
+            Some(LayerOp::Multiply) => "OT products, each party's factors choose".into(),
             Some(LayerOp::Truncate { shift }) if step.sign == Sign::NonNegative => {
                 format!("{}, sign known{digits}", truncation(shift))
             }
@@ -276,7 +309,7 @@ impl Step {
         };
         let drop_bits = settings.relu_drop_bits;
         let mut step =
-            Self { what, producer: None, sign, rounding, drop_bits, digit_bits, preprocessing, online };
+            Self { what, products: None, sign, rounding, drop_bits, digit_bits, preprocessing, online };
         if let Some(layer) = step.layer(architecture) {
             let known = matches!(layer.op, LayerOp::Truncate { .. }) && nonnegative[layer.inputs[0]];
             if known && !baseline {
@@ -291,11 +324,18 @@ impl Step {
             {
                 step.drop_bits = 0;
             }
+            if let Some(multiply) = shared_product(architecture, layer) {
+                let made = multiply.cost(settings.live().rcot);
+                (step.preprocessing, step.online) =
+                    if baseline { (Cost::ZERO, made) } else { (made, multiply.online_cost()) };
+                step.products = Some(Products::Shared(multiply));
+                return step;
+            }
             if let Some((linear, weight_bits)) = linear_layer(architecture, layer) {
                 let (producer, made) = choices.producer(&linear, weight_bits);
                 (step.preprocessing, step.online) =
                     if baseline { (Cost::ZERO, made) } else { (made, online_cost(&linear)) };
-                step.producer = Some(producer);
+                step.products = Some(Products::Linear(producer));
                 return step;
             }
         }
@@ -388,6 +428,7 @@ impl Step {
             | LayerOp::Input
             | LayerOp::Add
             | LayerOp::Combine { .. }
+            | LayerOp::Multiply
             | LayerOp::Shift { .. }
             | LayerOp::Concat
             | LayerOp::Flatten
@@ -418,17 +459,41 @@ impl Step {
     }
 
     /// What makes the shares of a linear layer.
-    pub(crate) fn producer(&self) -> Option<&dyn Producer> {
-        self.producer.as_deref()
+    fn producer(&self) -> Option<&dyn Producer> {
+        match &self.products {
+            Some(Products::Linear(producer)) => Some(&**producer),
+            Some(Products::Shared(_)) | None => None,
+        }
     }
 
-    /// Runs the step on what it reads. `prepared` is there for a linear layer whose shares were made before.
+    /// Whether there are products to make before the operands are there; they draw their OTs themselves.
+    pub(crate) fn has_products(&self) -> bool {
+        self.products.is_some()
+    }
+
+    /// Makes them.
+    pub(crate) fn prepare(
+        &self,
+        s: &mut Session,
+        secrets: Option<&LayerSecrets>,
+    ) -> Result<Option<Made>, Error> {
+        Ok(match &self.products {
+            Some(Products::Linear(producer)) => {
+                let weights = secrets.map(|secrets| &*secrets.matrix);
+                Some(Made::Linear(prepare(s, &**producer, weights)?))
+            }
+            Some(Products::Shared(multiply)) => Some(Made::Product(multiply.prepare(s)?)),
+            None => None,
+        })
+    }
+
+    /// Runs the step on what it reads. `made` is there for products that were begun before.
     pub(crate) fn run(
         &self,
         s: &mut Session,
         architecture: &Architecture,
         secrets: Option<&LayerSecrets>,
-        prepared: Option<Prepared>,
+        made: Option<Made>,
         operands: &[&Arithmetic],
     ) -> Result<Done, Error> {
         let &[x, ..] = operands else { return Err(no_operand()) };
@@ -449,9 +514,16 @@ impl Step {
         };
         if let Some(producer) = self.producer() {
             let kernels = secrets.map(LayerSecrets::kernels);
-            return Ok(Done::Share(match prepared {
-                Some(prepared) => conv2d_prepared(s, producer.layer(), prepared, kernels, x)?,
-                None => copriv_linear::conv2d(s, producer, kernels, x)?,
+            return Ok(Done::Share(match made {
+                Some(Made::Linear(prepared)) => conv2d_prepared(s, producer.layer(), prepared, kernels, x)?,
+                _ => copriv_linear::conv2d(s, producer, kernels, x)?,
+            }));
+        }
+        if let Some(Products::Shared(multiply)) = &self.products {
+            let y = operands.get(1).ok_or_else(no_operand)?;
+            return Ok(Done::Share(match made {
+                Some(Made::Product(triple)) => multiply.run_prepared(s, triple, x, y)?,
+                _ => multiply.run(s, x, y)?,
             }));
         }
         let input = architecture.layers[layer.inputs[0]].shape;
@@ -492,8 +564,12 @@ impl Step {
             LayerOp::Shift { bits } => x.scale(1 << bits),
             LayerOp::Add => operands.get(1).map(|y| x + y).ok_or_else(no_operand)?,
             LayerOp::Concat => operands[1..].iter().fold(x.clone(), |all, part| all.concat(part)),
-            // A linear layer has a producer.
-            LayerOp::Input | LayerOp::Flatten | LayerOp::Conv(_) | LayerOp::Linear { .. } => x.clone(),
+            // Products have been run above.
+            LayerOp::Input
+            | LayerOp::Flatten
+            | LayerOp::Conv(_)
+            | LayerOp::Linear { .. }
+            | LayerOp::Multiply => x.clone(),
         }))
     }
 
@@ -599,6 +675,16 @@ fn linear_layer(architecture: &Architecture, layer: &Layer) -> Option<(LinearLay
         }
         _ => None,
     }
+}
+
+/// A product of two values as the protocol knows it.
+fn shared_product(architecture: &Architecture, layer: &Layer) -> Option<Multiply> {
+    let groups = match (layer.op, &layer.inputs[..]) {
+        (LayerOp::Multiply, &[_, y]) => architecture.layers[y].shape.len(),
+        _ => return None,
+    };
+    // A valid layer's second operand has as many elements as the first, or as many as that has channels.
+    Some(Multiply { groups, cols: layer.shape.len() / groups.max(1), width: architecture.width })
 }
 
 fn windows(window: &Window, input: Shape) -> Windows {

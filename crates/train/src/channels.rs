@@ -213,7 +213,7 @@ impl Channels {
                     fixed.extend(&own);
                     own
                 }
-                (Op::Add | Op::Combine { .. }, Some(input)) => {
+                (Op::Add | Op::Combine { .. } | Op::Multiply, Some(input)) => {
                     let other = node.inputs.get(1).map_or(input, |id| &of[id.0]);
                     input.iter().zip(other).for_each(|(&a, &b)| sets.join(a, b));
                     input.clone()

@@ -442,6 +442,9 @@ fn operations_without_weights() {
         let smooth = net.smooth(format!("smooth{index}"), x, function).unwrap();
         x = net.combine(format!("mix{index}"), [0.75, 0.5], smooth, x).unwrap();
     }
+    let mean = net.global_avg_pool("mean", x).unwrap();
+    let x = net.multiply("gate", x, mean).unwrap();
+    let x = net.multiply("square", x, x).unwrap();
     // Rows backwards in a frame of zeros, columns and channels changed about.
     let axes =
         [Axis::whole(6, 1), Axis { size: 7, start: 5, step: -1, ..Axis::whole(5, 6) }, Axis::whole(2, 30)];

@@ -165,6 +165,13 @@ impl Writer {
                 });
                 ("Add", inputs.collect(), vec![], is_map)
             }
+            Op::Multiply => {
+                let y = (self.values[node.inputs[1].0].clone(), graph.nodes[node.inputs[1].0].shape);
+                let is_map = x.is_map || y.0.is_map;
+                let operands =
+                    [(x, x_shape), y].map(|(v, shape)| if is_map { self.as_map(v, shape) } else { v.name });
+                ("Mul", operands.to_vec(), vec![], is_map)
+            }
             Op::View(view) => self.view(&name, x, view, x_shape.len()),
             Op::Add | Op::Concat => {
                 let operands: Vec<Value> = node.inputs.iter().map(|id| self.values[id.0].clone()).collect();

@@ -319,9 +319,10 @@ fn hint(operator: &str) -> &'static str {
         "InstanceNormalization" | "LayerNormalization" | "GroupNormalization" | "LRN" => {
             "train with batch normalisation in its place: what depends on the input's statistics has no protocol"
         }
-        "Exp" | "Log" | "Sqrt" | "Pow" | "Selu" | "Celu" | "Softplus" | "Mish" | "Softsign" => {
+        "Exp" | "Log" | "Sqrt" | "Selu" | "Celu" | "Softplus" | "Mish" | "Softsign" => {
             "train with ReLU, ReLU6, HardSwish, Sigmoid, Tanh, GELU or ELU in its place"
         }
+        "Pow" => "multiply: powers other than 2 have no protocol",
         "LSTM" | "GRU" | "RNN" => "networks with state are not run; use convolutions",
         _ => "use a supported one in its place",
     }
@@ -462,6 +463,7 @@ impl Importer {
             "GlobalAveragePool" | "GlobalMaxPool" => self.global_pool(node)?,
             "ReduceMean" => self.reduce_mean(node)?,
             "Add" | "Sub" | "Mul" | "Div" => self.arithmetic(node)?,
+            "Pow" => self.power(node)?,
             "Neg" => self.negate(node)?,
             "Concat" => self.concat(node)?,
             "Identity" => self.value(node, 0)?.ok_or("it has no input")?.clone(),

@@ -1,7 +1,7 @@
 //! Models that cannot be used, and what is said about them.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use copriv_ir::Op;
+use copriv_ir::{Op, Shape};
 use prost::Message;
 
 use super::import::read_within;
@@ -551,7 +551,6 @@ fn other_operators() {
     ] {
         outcome(&model(vec![node("Reshape", &["x", "s"], "y", &[])], vec![int64s("s", target)])).unwrap();
     }
-    refused_node("Mul", &["x", "x"], &[], &[], &["no protocol", "constants"]);
     refused_node("Div", &["x", "x"], &[], &[], &["no protocol"]);
     refused_node("Div", &["w", "x"], &[], &[floats("w", &[], &[1.0])], &["constant divided by a tensor"]);
     refused_node("Div", &["x", "w"], &[], &[floats("w", &[1], &[0.0])], &["finite"]);
@@ -919,6 +918,74 @@ fn activations_in_pieces() {
     of(&[("Sub", &["x", "x"], "y")], &[], &["combine"]);
 }
 
+/// Two values multiplied: squeeze-and-excitation, gates of other axes, with other orders of them, and squares.
+#[test]
+fn products_of_values() {
+    let made = |nodes: Vec<NodeProto>, tensors: Vec<TensorProto>, kinds: &[&str], shape: Shape| {
+        let model = model(nodes, tensors);
+        let graph = outcome(&model).unwrap();
+        let got: Vec<&str> = graph.nodes.iter().skip(1).map(|node| node.op.kind()).collect();
+        assert_eq!(got, kinds);
+        let product = graph.nodes.iter().find(|node| node.op == Op::Multiply).unwrap();
+        assert_eq!(graph.nodes[product.inputs[1].0].shape, shape);
+        computes_what_the_model_does(&model, &[1, 2, 4, 4]).unwrap();
+    };
+    let squeeze = [node("GlobalAveragePool", &["x"], "s", &[]), node("Sigmoid", &["s"], "g", &[])];
+    let gated = |inputs: [&str; 2]| [&squeeze[..], &[node("Mul", &inputs, "y", &[])]].concat();
+    let kinds = ["global average pool", "sigmoid", "multiply"];
+    made(gated(["x", "g"]), vec![], &kinds, Shape::vector(2));
+    made(gated(["g", "x"]), vec![], &kinds, Shape::vector(2));
+    // Channels last, as a whole and as a factor.
+    let last = [ints("perm", &[0, 2, 3, 1])];
+    let nodes = vec![
+        node("Transpose", &["x"], "t", &last),
+        node("ReduceMean", &["t"], "m", &[ints("axes", &[1, 2])]),
+        node("Mul", &["t", "m"], "p", &[]),
+        node("Transpose", &["p"], "y", &[ints("perm", &[0, 3, 1, 2])]),
+    ];
+    made(nodes, vec![], &["global average pool", "multiply"], Shape::vector(2));
+    // One factor for each place, for each row, and for all.
+    for (axes, factors) in [(vec![1], 16), (vec![1, 3], 4), (vec![1, 2, 3], 1)] {
+        let nodes = vec![
+            node("ReduceMean", &["x"], "m", &[ints("axes", &axes)]),
+            node("Mul", &["m", "x"], "p", &[]),
+            node("Relu", &["p"], "y", &[]),
+        ];
+        let model = model(nodes, vec![]);
+        let graph = outcome(&model).unwrap();
+        let product = graph.nodes.iter().find(|node| node.op == Op::Multiply).unwrap();
+        assert_eq!(graph.nodes[product.inputs[1].0].shape, Shape::vector(factors), "{axes:?}");
+        computes_what_the_model_does(&model, &[1, 2, 4, 4]).unwrap();
+    }
+    // Neither has the shape of the product.
+    let nodes = vec![
+        node("ReduceMean", &["x"], "rows", &[ints("axes", &[1, 3])]),
+        node("ReduceMean", &["x"], "columns", &[ints("axes", &[1, 2])]),
+        node("Mul", &["rows", "columns"], "y", &[]),
+    ];
+    let all = model(nodes, vec![]);
+    outcome(&all).unwrap();
+    computes_what_the_model_does(&all, &[1, 2, 4, 4]).unwrap();
+    let square = Shape::new(2, 4, 4);
+    made(vec![node("Mul", &["x", "x"], "y", &[])], vec![], &["multiply"], square);
+    made(vec![node("Pow", &["x", "two"], "y", &[])], vec![floats("two", &[], &[2.0])], &["multiply"], square);
+    made(vec![node("Pow", &["x", "two"], "y", &[])], vec![int64s("two", &[2])], &["multiply"], square);
+    // More elements of one factor than a map has rows.
+    for (kernel, factors) in [([4, 20_000], Shape::vector(1)), ([1, 20_000], Shape::vector(4))] {
+        let nodes = vec![
+            node("AveragePool", &["x"], "p", &[ints("kernel_shape", &kernel)]),
+            node("ReduceMean", &["p"], "m", &[ints("axes", &[1])]),
+            node("Mul", &["x", "m"], "y", &[]),
+        ];
+        let wide = of_input(&[1, 2, 4, 20_000], nodes, vec![]);
+        let graph = outcome(&wide).unwrap();
+        let product = graph.nodes.iter().find(|node| node.op == Op::Multiply).unwrap();
+        assert_eq!(graph.nodes[product.inputs[1].0].shape, factors);
+        computes_what_the_model_does(&wide, &[1, 2, 4, 20_000]).unwrap();
+    }
+    refused_node("Pow", &["x", "w"], &[], &[floats("w", &[], &[3.0])], &["powers other than 2"]);
+}
+
 /// The model and `x` of the given dimensions.
 fn of_input(dims: &[i64], nodes: Vec<NodeProto>, tensors: Vec<TensorProto>) -> ModelProto {
     let mut model = model(nodes, tensors);
@@ -1108,7 +1175,7 @@ fn known_matrices_may_be_transposed_and_computed_with() {
         int64s("all", &[-1]),
     ];
     let model = model(nodes, tensors);
-    assert_eq!(outcome(&model).unwrap().output_shape(), copriv_ir::Shape::new(2, 7, 7));
+    assert_eq!(outcome(&model).unwrap().output_shape(), Shape::new(2, 7, 7));
     computes_what_the_model_does(&model, &[1, 2, 4, 4]).unwrap();
 }
 
@@ -1161,7 +1228,7 @@ fn channels_last_are_taken_first() {
         (&between, &["conv", "batch norm", "batch norm", "relu", "add", "clip", "relu"]),
     ] {
         let graph = outcome(model).unwrap();
-        assert_eq!(graph.input_shape(), copriv_ir::Shape::new(2, 5, 4));
+        assert_eq!(graph.input_shape(), Shape::new(2, 5, 4));
         assert_eq!(graph.name, "the-file");
         let expected = Model::parse(&model.encode_to_vec(), "m").unwrap();
         let input = Known::new(vec![1, 5, 4, 2], Data::F32(last.clone())).unwrap();
@@ -1182,7 +1249,7 @@ fn channels_last_are_taken_first() {
     ] {
         let needed = nodes.iter().any(|node| node.output[0] == "a");
         let input = outcome(&channels_last(nodes)).unwrap().input_shape();
-        let [last, first] = [copriv_ir::Shape::new(5, 4, 2), copriv_ir::Shape::new(2, 5, 4)];
+        let [last, first] = [Shape::new(5, 4, 2), Shape::new(2, 5, 4)];
         assert_eq!(
             input,
             if needed { last } else { first },
@@ -1193,5 +1260,5 @@ fn channels_last_are_taken_first() {
     let mut open = direct;
     open.graph.as_mut().unwrap().input = vec![value("x", &[0, -1, -1, 2])];
     let graph = read_with(&open.encode_to_vec(), "open", &options).unwrap();
-    assert_eq!(graph.input_shape(), copriv_ir::Shape::new(2, 5, 4));
+    assert_eq!(graph.input_shape(), Shape::new(2, 5, 4));
 }

@@ -84,6 +84,13 @@ fn one(graph: &Graph, node: &Node, values: &[Vec<f32>], input: &[f32]) -> Vec<f3
         Op::Combine { factors: [a, b] } => {
             x.iter().zip(&values[node.inputs[1].0]).map(|(x, y)| a * x + b * y).collect()
         }
+        Op::Multiply => {
+            let factors = &values[node.inputs[1].0];
+            x.chunks(x.len() / factors.len())
+                .zip(factors)
+                .flat_map(|(x, y)| x.iter().map(move |x| x * y))
+                .collect()
+        }
         Op::View(view) => view.apply(x, 0.0),
         Op::GlobalAvgPool => x.chunks(shape.area()).map(|c| c.iter().sum::<f32>() / c.len() as f32).collect(),
         Op::Add => x.iter().zip(&values[node.inputs[1].0]).map(|(a, b)| a + b).collect(),

@@ -1,7 +1,8 @@
 //! A network with every kind of layer.
 
 use copriv_ir::{
-    Activation, Error, Graph, GraphBuilder, LowerOptions, Lowered, Shape, Simplify, Window, lower, simplify,
+    Activation, Axis, Error, Function, Graph, GraphBuilder, LowerOptions, Lowered, Op, Shape, Simplify, View,
+    Window, lower, simplify,
 };
 use copriv_ring::Width;
 
@@ -54,5 +55,24 @@ pub fn partial() -> Result<Lowered, Error> {
     let x = net.partial("clip", x, clip, (0..18).map(|i| i == 7).collect::<Vec<_>>())?;
     let x = net.max_pool("maxpool", x, Window::square(2, 1, 0))?;
     let x = net.partial_relu("last", x, vec![true, true, true, false, false, false, true, false])?;
+    simplify(&lower(&net.finish(x)?, OPTIONS)?, &Simplify::default(), &mut |_, _| 0)
+}
+
+/// With what imported networks have beside that: products and weighted sums of values, smooth activations, views, means inside maps.
+pub fn imported() -> Result<Lowered, Error> {
+    let mut net = GraphBuilder::new("imported", Shape::new(2, 3, 3))?;
+    let input = net.input();
+    let x = net.smooth("gelu", input, Function::Gelu)?;
+    let x = net.combine("leaky", [0.75, 0.25], input, x)?;
+    let gate = net.global_avg_pool("squeeze", x)?;
+    let gate = net.clip("excite", gate, 0.0, 1.0)?;
+    let x = net.multiply("gate", x, gate)?;
+    let square = net.multiply("square", x, x)?;
+    let x = net.combine("difference", [1.0, -1.0], x, square)?;
+    let axes =
+        [Axis::whole(2, 9), Axis { size: 4, start: 2, step: -1, ..Axis::whole(3, 3) }, Axis::whole(3, 1)];
+    let x = net.view("view", x, View::new(Shape::new(2, 4, 3), &axes).expect("three axes"))?;
+    let x = net.push("inside", Op::AvgPoolInside(Window::square(3, 1, 1)), vec![x])?;
+    let x = net.conv("last", x, Window::square(1, 1, 0), 1, vec![0.5; 4], vec![0.25; 2])?;
     simplify(&lower(&net.finish(x)?, OPTIONS)?, &Simplify::default(), &mut |_, _| 0)
 }

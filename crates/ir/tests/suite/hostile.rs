@@ -4,9 +4,10 @@ use copriv_ir::{Architecture, Error, Fault, LayerOp, Mask, Shape, Simplify, simp
 use proptest::prelude::*;
 use serde_json::Value;
 
-/// As lowered, as simplified, and with activations of some elements.
-fn architectures() -> [Architecture; 3] {
-    [crate::common::lowered(), crate::common::simplified(), crate::common::partial()]
+/// As lowered, as simplified, with activations of some elements, and as imported.
+fn architectures() -> [Architecture; 4] {
+    use crate::common::{imported, lowered, partial, simplified};
+    [lowered(), simplified(), partial(), imported()]
         .map(|net| net.expect("the network is valid").architecture)
 }
 
@@ -82,18 +83,23 @@ fn every_kind_is_there() {
         "add",
         "avgpool",
         "clip",
+        "combine",
         "concat",
         "conv",
         "flatten",
+        "gelu",
+        "inner_avgpool",
         "input",
         "linear",
         "maxpool",
+        "multiply",
         "relu",
         "relu6",
         "relu6_truncate",
         "relu_truncate",
         "shift",
         "truncate",
+        "view",
     ];
     assert_eq!(kinds, all);
 }
@@ -198,6 +204,10 @@ fn lies_are_refused(good: &Architecture) {
             LayerOp::ClipTruncate { high, .. } => *high = i64::MIN,
             LayerOp::AvgPool { multiplier, .. } => *multiplier = -1,
             LayerOp::MaxPool(window) => window.padding = [usize::MAX; 4],
+            LayerOp::AvgPoolInside { shift, .. } => *shift = 63,
+            LayerOp::View(view) => view.axes[6].stride = u32::MAX,
+            LayerOp::Combine { factors } => factors[1] = i64::MIN,
+            LayerOp::Multiply => drop(net.layers[at].inputs.pop()),
             _ => net.layers[at].name = "\n".into(),
         });
         for number in [0, 40, 41, 64, 4_000_000_000] {
@@ -256,7 +266,7 @@ proptest! {
     #[test]
     fn mutated_values(
         changes in prop::collection::vec((0..500usize, hostile_value()), 1..4),
-        which in 0..3usize,
+        which in 0..4usize,
         headroom in prop_oneof![0..5u32, any::<u32>()],
     ) {
         let mut tree = serde_json::to_value(&architectures()[which]).expect("serialises");
@@ -271,7 +281,7 @@ proptest! {
 
     #[test]
     fn mutated_bytes(
-        changes in prop::collection::vec((any::<prop::sample::Index>(), b' '..b'~'), 1..4), which in 1..3usize,
+        changes in prop::collection::vec((any::<prop::sample::Index>(), b' '..b'~'), 1..4), which in 1..4usize,
     ) {
         let mut json = serde_json::to_vec(&architectures()[which]).expect("serialises");
         for (at, byte) in changes {

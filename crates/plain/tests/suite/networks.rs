@@ -70,7 +70,7 @@ pub fn network(seed: u64, steps: usize) -> Result<Graph, copriv_ir::Error> {
             stride: [1 + numbers.below(2), 1 + numbers.below(2)],
             padding: [numbers.below(2), numbers.below(2), numbers.below(2), numbers.below(2)],
         };
-        let made = match numbers.below(18) {
+        let made = match numbers.below(19) {
             kind @ 0..=3 => {
                 let (groups, out) = match kind {
                     0 => (shape.channels, shape.channels),
@@ -106,6 +106,16 @@ pub fn network(seed: u64, steps: usize) -> Result<Graph, copriv_ir::Error> {
             }
             16 => net.smooth(name, x, Function::ALL[numbers.below(Function::ALL.len())]),
             17 => net.push(name, Op::AvgPoolInside(window), vec![x]),
+            18 => {
+                // Factors of at most 1, so that products of products stay small: means, or elements of another value.
+                let same = nodes.iter().rev().find(|&&y| y != x && net.shape(y) == shape);
+                let y = match same {
+                    Some(&y) if numbers.below(2) == 0 => Ok(y),
+                    _ => net.global_avg_pool(format!("{name}.mean"), x),
+                };
+                y.and_then(|y| net.clip(format!("{name}.factors"), y, -1.0, 1.0))
+                    .and_then(|y| net.multiply(name, x, y))
+            }
             7 => net.max_pool(name, x, window),
             8 => net.avg_pool(name, x, window),
             9 | 10 => {

@@ -59,6 +59,11 @@ fn bounds(graph: &Graph, frac_bits: u32) -> Vec<Bound> {
                 let inexact = unit / 2.0 * (x.largest + x.error + y.largest + y.error) + unit;
                 Bound { largest: a * x.largest + b * y.largest, error: a * x.error + b * y.error + inexact }
             }
+            Op::Multiply => {
+                let (x, y) = (of(0), of(1));
+                let inexact = x.error * y.largest + y.error * x.largest + x.error * y.error;
+                Bound { largest: x.largest * y.largest, error: inexact + unit }
+            }
             // No slope is above 1.25.
             Op::Smooth(function) => {
                 Bound { largest: of(0).largest.max(1.0), error: 1.25 * of(0).error + function.error() + unit }
@@ -131,7 +136,7 @@ fn random_networks_have_every_kind() -> Result<(), copriv_ir::Error> {
             *kinds.entry(node.op.kind()).or_insert(0) += 1;
         }
     }
-    assert_eq!(kinds.len(), 17 + Function::ALL.len(), "{kinds:?}");
+    assert_eq!(kinds.len(), 18 + Function::ALL.len(), "{kinds:?}");
     assert!(kinds.values().all(|&count| count >= 20), "{kinds:?}");
     Ok(())
 }

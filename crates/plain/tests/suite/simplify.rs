@@ -6,7 +6,7 @@ use copriv_ir::{
     Activation, Architecture, Graph, GraphBuilder, Layer, LayerOp, LowerOptions, Lowered, Shape, Simplify,
     Window, lower, simplify, simplify_architecture,
 };
-use copriv_plain::{evaluate, evaluate_output, headroom};
+use copriv_plain::{bounds, evaluate, evaluate_output, headroom};
 use copriv_ring::{FixedPoint, RingVec, Width};
 use proptest::prelude::*;
 
@@ -25,6 +25,7 @@ fn options() -> impl Strategy<Value = Simplify> {
 fn errors(net: &Lowered) -> Vec<f64> {
     let layers = &net.architecture.layers;
     let unit = |scale: u32| f64::from(scale).exp2().recip();
+    let most = bounds(net, [-1.0, 1.0]).expect("a valid network");
     let mut errors: Vec<f64> = Vec::new();
     for (index, layer) in layers.iter().enumerate() {
         let of = |i: usize| errors[layer.inputs[i]];
@@ -51,6 +52,11 @@ fn errors(net: &Lowered) -> Vec<f64> {
             }
             LayerOp::Add => of(0) + of(1),
             LayerOp::Combine { factors: [a, b] } => (a.abs() as f64 * of(0) + b.abs() as f64 * of(1)) * up,
+            LayerOp::Multiply => {
+                let [x, y] =
+                    [0, 1].map(|i| most[layer.inputs[i]].largest * unit(layers[layer.inputs[i]].frac_bits));
+                of(0) * (y + of(1)) + of(1) * x
+            }
             LayerOp::Smooth(function) => {
                 let pieces = function.pieces(net.architecture.width, layer.frac_bits).expect("pieces");
                 let slopes = pieces.knots.iter().scan(0i64, |slope, [_, d]| {

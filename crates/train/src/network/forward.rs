@@ -146,6 +146,8 @@ impl Network {
                 &Op::Combine { factors: [a, b] } => {
                     x.mul_scalar(a) + take(&mut values, node.inputs[1]).mul_scalar(b)
                 }
+                // Of one element for each channel it is repeated.
+                Op::Multiply => x * take(&mut values, node.inputs[1]),
                 Op::Smooth(function) => ops::smooth(x, *function),
                 Op::View(view) => ops::view(x, view),
                 Op::Concat => {

@@ -2,6 +2,7 @@
 
 use copriv_ir::{Op, Shape, Window};
 
+use super::super::known::{Budget, Data, decode};
 use super::super::proto::{NodeProto, TensorProto};
 use super::{Importer, Tensor, Trouble, Value, natural};
 
@@ -57,9 +58,7 @@ impl Importer {
                     let id = self.add(node, "", Op::Smooth(function), vec![x.id])?;
                     return Ok(Value::Tensor(Tensor { id, dims: x.dims.clone() }));
                 }
-                return Err("a product of two computed tensors has no protocol, unless it is x * sigmoid(x) or x * hardsigmoid(x); \
-                            leave out squeeze-and-excitation and attention, or multiply by constants"
-                    .into());
+                return self.multiplied(node, a, b).map(Value::Tensor);
             }
             _ => {
                 return Err("a quotient of two computed tensors has no protocol; divide by a constant".into());
@@ -72,6 +71,74 @@ impl Importer {
         let b = self.shaped(node, "second", b.id, self.builder.shape(a.id))?;
         let id = self.add(node, "", op, vec![a.id, b])?;
         Ok(Value::Tensor(Tensor { id, dims }))
+    }
+
+    /// A product of two computed values. A factor that stands for several elements is one of theirs: they become a channel.
+    fn multiplied(&mut self, node: &NodeProto, a: Tensor, b: Tensor) -> Result<Tensor, Trouble> {
+        let dims = broadcast_dims(&a.dims, &b.dims)
+            .ok_or_else(|| format!("shapes {:?} and {:?} do not fit together", a.dims, b.dims))?;
+        let (mut x, y) = if a.len() < b.len() { (b, a) } else { (a, b) };
+        x.grow(dims.len());
+        if x.dims == dims
+            && y.len() < x.len()
+            && let Some(product) = self.gated_product(node, &x, &y)?
+        {
+            return Ok(product);
+        }
+        let x = self.expanded(node, "first", &x, &dims)?;
+        let y = self.expanded(node, "second", &y, &dims)?;
+        let y = self.shaped(node, "second", y.id, self.builder.shape(x.id))?;
+        let id = self.add(node, "", Op::Multiply, vec![x.id, y])?;
+        Ok(Tensor { id, dims })
+    }
+
+    /// Of `x` with factors that broadcast to it, fewer; `None` where no map has so many channels.
+    fn gated_product(&mut self, node: &NodeProto, x: &Tensor, y: &Tensor) -> Result<Option<Tensor>, Trouble> {
+        let dims = &x.dims;
+        // Axes along which factors differ, then the others; those of one element come first, as that of the batch does.
+        let missing = dims.len() - y.dims.len();
+        let differ = |axis: &usize| *axis >= missing && y.dims[axis - missing] > 1;
+        let (along, others): (Vec<usize>, Vec<usize>) = (0..dims.len()).partition(differ);
+        let is_map = along == [1] && x.has_channels();
+        let (ones, others): (Vec<usize>, Vec<usize>) = others.into_iter().partition(|&axis| dims[axis] == 1);
+        let order = if is_map { (0..dims.len()).collect() } else { [ones, along, others].concat() };
+        let sorted: Vec<usize> = order.iter().map(|&axis| dims[axis]).collect();
+        let last = sorted.last().copied().unwrap_or(1);
+        let rest = x.len() / y.len();
+        let flat = if rest.is_multiple_of(last) { [rest / last, last] } else { [rest, 1] };
+        let shapes = [natural(&sorted), Shape::new(y.len(), flat[0], flat[1])];
+        let fits = |shape: &Shape| shape.channels == y.len() && shape.check().is_ok();
+        let Some(shape) = shapes.into_iter().find(fits) else { return Ok(None) };
+        let sorted = self.permuted(node, "factors first", x, &order)?;
+        let map = self.shaped(node, "first", sorted.id, shape)?;
+        let factors = self.shaped(node, "second", y.id, Shape::vector(y.len()))?;
+        let id = self.add(node, "", Op::Multiply, vec![map, factors])?;
+        let id = self.shaped(node, "product", id, natural(&sorted.dims))?;
+        let mut back = vec![0; order.len()];
+        order.iter().enumerate().for_each(|(place, &axis)| back[axis] = place);
+        self.permuted(node, "back", &Tensor { id, dims: sorted.dims }, &back).map(Some)
+    }
+
+    /// Pow by 2; other powers have no protocol.
+    pub(super) fn power(&mut self, node: &NodeProto) -> Result<Value, Trouble> {
+        let x = self.tensor(node, 0)?;
+        let exponent = self.required(node, 1)?;
+        if exponent.shape()?.1 != 1 {
+            return Err(Trouble::Operator);
+        }
+        let exponent = decode::tensor(&exponent, &mut Budget::new(1, 0))?;
+        let is_two = match exponent.data() {
+            Data::F32(v) => v == &[2.0],
+            Data::F64(v) => v == &[2.0],
+            Data::I32(v) => v == &[2],
+            Data::I64(v) => v == &[2],
+            _ => false,
+        };
+        if !is_two || exponent.dims().len() > x.dims.len() {
+            return Err(Trouble::Operator);
+        }
+        let id = self.add(node, "", Op::Multiply, vec![x.id, x.id])?;
+        Ok(Value::Tensor(Tensor { id, ..x }))
     }
 
     /// sign * x and a constant.
