@@ -22,8 +22,8 @@ const PRODUCT_INTEGER_BITS: u32 = 4;
 /// Batch norms are folded, partial activations of all elements made whole ones, those of none left out. Weights are rounded to scale f, biases to scale 2f, ties away from zero. After
 /// every conv and linear layer a [`LayerOp::Truncate`] called `<layer>/truncate` brings the result back to
 /// scale f, so that all other layers work at scale f. So it does after a [`LayerOp::Multiply`], and after a [`LayerOp::Combine`] whose factors are no integers. A mean over n elements is a sum, shifted where n is a
-/// power of two, and otherwise multiplied by round(2^f / n) and shifted by f;
-/// so it always is where n is not the same for all windows.
+/// power of two, and otherwise multiplied by round(2^s / n) and shifted by s;
+/// so it always is where n is not the same for all windows. s is f, or as much more, up to l - f - 8, as it takes for 2^s / n to be 64.
 ///
 /// ```
 /// use copriv_ir::{GraphBuilder, LowerOptions, Shape, lower};
@@ -47,7 +47,8 @@ pub fn lower(graph: &Graph, options: LowerOptions) -> Result<Lowered, Error> {
 }
 
 /// [`lower`] of a graph without batch norms, with so many fraction bits for the weights of each of its nodes; a conv or linear layer
-/// without any is not truncated. Rewrites will leave values so many integer bits ([`Architecture::integer_bits`]). Means whose number of elements is no power of two are multiplied at a scale of at least 12 bits.
+/// without any is not truncated. Rewrites will leave values so many integer bits ([`Architecture::integer_bits`]). Means of n elements, where n is no power of two, are multiplied by round(2^s / n), s at least 12 and
+/// so large that 2^s / n is 64.
 ///
 /// # Errors
 /// As [`lower`]; also [`Fault::Length`] where there are not as many numbers as nodes, and [`Fault::WeightsPlace`] for a batch norm.
@@ -123,6 +124,9 @@ fn lower_each(graph: &Graph, options: LowerOptions, given: Given<'_>) -> Result<
 /// Fraction bits of the reciprocals of numbers of elements, at least, where weights have fraction bits of their own.
 const MEAN_BITS: u32 = 12;
 
+/// Bits of such a reciprocal without the leading zeros, as far as there is room.
+const MEAN_MULTIPLIER_BITS: u32 = 6;
+
 struct Lowering<'a> {
     lowered: Lowered,
     /// The layer that holds the value of each node so far.
@@ -140,6 +144,18 @@ impl Lowering<'_> {
                 (list.get(self.value_of.len()).copied().unwrap_or(frac_bits), frac_bits.max(MEAN_BITS))
             }
             Given::Nothing | Given::Bits(_) => (frac_bits, frac_bits),
+        };
+        let mean_bits = |window: &Window| {
+            // 64 n is at most 2^bits.
+            let bits = MEAN_MULTIPLIER_BITS + (window.area() as u64).next_power_of_two().trailing_zeros();
+            let room = match self.given {
+                Given::FracBits(_) => 62,
+                // Where nobody looks for a ring that has room for it.
+                Given::Nothing | Given::Bits(_) => {
+                    self.lowered.architecture.width.bits().saturating_sub(frac_bits + INTEGER_BITS)
+                }
+            };
+            mean_bits.max(bits.min(room))
         };
         let (op, weights) = match &node.op {
             Op::Conv { window, groups, out_channels, weight, bias } => {
@@ -165,14 +181,15 @@ impl Lowering<'_> {
                 (LayerOp::Clip { low: bounds[0], high: bounds[1] }, None)
             }
             Op::MaxPool(window) => (LayerOp::MaxPool(*window), None),
-            Op::AvgPool(window) => (average(*window, mean_bits)?, None),
+            Op::AvgPool(window) => (average(*window, mean_bits(window))?, None),
             Op::AvgPoolInside(window) => {
-                average(*window, mean_bits)?;
-                (LayerOp::AvgPoolInside { window: *window, shift: mean_bits }, None)
+                let shift = mean_bits(window);
+                average(*window, shift)?;
+                (LayerOp::AvgPoolInside { window: *window, shift }, None)
             }
             Op::GlobalAvgPool => {
                 let window = Window { kernel: [x.height, x.width], stride: [1; 2], padding: [0; 4] };
-                (average(window, mean_bits)?, None)
+                (average(window, mean_bits(&window))?, None)
             }
             Op::Smooth(function) => (LayerOp::Smooth(*function), None),
             Op::Combine { factors } => return self.combine(node, inputs, *factors),
@@ -271,7 +288,7 @@ fn average(window: Window, frac_bits: u32) -> Result<LayerOp, Fault> {
     if n.is_power_of_two() {
         return Ok(LayerOp::AvgPool { window, multiplier: 1, shift: n.trailing_zeros() });
     }
-    // n is no power of two, so 2^f / n is never halfway between integers. f ≤ 30: nothing overflows.
+    // n is no power of two, so 2^f / n is never halfway between integers. f ≤ 62: nothing overflows.
     let multiplier = ((1u64 << frac_bits) + n / 2) / n;
     if multiplier == 0 {
         return Err(Fault::AverageVanishes { window: n, frac_bits });
