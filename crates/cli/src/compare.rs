@@ -8,11 +8,15 @@ use serde::Serialize;
 
 /// Kinds of operation: the key, what people read, and the layers' `op` of each. The last takes everything else.
 const KINDS: [(&str, &str, &[&str]); 7] = [
-    ("conv_linear", "convolution and linear", &["conv", "linear"]),
+    ("conv_linear", "products", &["conv", "linear", "multiply"]),
     ("truncate", "truncation", &["truncate"]),
-    ("relu", "ReLU", &["relu", "relu6", "clip"]),
-    ("relu_truncate", "ReLU with truncation", &["relu_truncate"]),
-    ("pool", "pooling", &["maxpool", "avgpool"]),
+    (
+        "relu",
+        "activation",
+        &["relu", "relu6", "clip", "sigmoid", "tanh", "silu", "gelu", "hard_swish", "elu"],
+    ),
+    ("relu_truncate", "activation, truncated", &["relu_truncate", "relu6_truncate"]),
+    ("pool", "pooling", &["maxpool", "avgpool", "inner_avgpool"]),
     ("residual", "residual", &["add"]),
     ("other", "set-up, argmax, reveal", &[]),
 ];
@@ -365,14 +369,17 @@ impl Link {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use copriv_ir::Function;
 
     #[test]
     fn every_operation_has_its_kind() {
         let kind = |op| KINDS[kind_of(op)].0;
-        assert_eq!(["conv", "linear"].map(kind), ["conv_linear"; 2]);
+        assert_eq!(["conv", "linear", "multiply"].map(kind), ["conv_linear"; 3]);
         assert_eq!(["relu", "relu6", "clip"].map(kind), ["relu"; 3]);
-        assert_eq!(["truncate", "relu_truncate", "add"].map(kind), ["truncate", "relu_truncate", "residual"]);
-        assert_eq!(["maxpool", "avgpool"].map(kind), ["pool"; 2]);
+        assert!(Function::ALL.iter().all(|function| kind(function.name()) == "relu"));
+        assert_eq!(["relu_truncate", "relu6_truncate"].map(kind), ["relu_truncate"; 2]);
+        assert_eq!(["truncate", "add"].map(kind), ["truncate", "residual"]);
+        assert_eq!(["maxpool", "avgpool", "inner_avgpool"].map(kind), ["pool"; 3]);
         assert_eq!(["setup", "argmax", "reveal"].map(kind), ["other"; 3]);
     }
 

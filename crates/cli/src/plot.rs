@@ -292,8 +292,7 @@ mod tests {
         for words in ["cryptflow2", "best", "3.5 MB", "400.0 kB", "MB = 10⁶ bytes"] {
             assert_eq!(svg.matches(&format!("\n{words}\n")).count(), 2, "{words}");
         }
-        for (words, times) in [("convolution and linear", 1), ("ReLU", 1), ("pooling", 0), ("truncation", 0)]
-        {
+        for (words, times) in [("products", 1), ("activation", 1), ("pooling", 0), ("truncation", 0)] {
             assert_eq!(svg.matches(&format!("\n{words}\n")).count(), times, "{words}");
         }
     }

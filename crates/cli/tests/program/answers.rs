@@ -199,7 +199,7 @@ fn comparisons_for_people() {
         "cryptflow2",
         "copriv",
         "best",
-        "ReLU with truncation",
+        "activation, truncated",
         "3 Gbit/s, 0.8 ms",
         "200 Mbit/s, 40 ms",
         "1.000",
