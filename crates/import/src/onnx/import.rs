@@ -100,6 +100,16 @@ pub(super) fn read_within(
         Some(node) => Error::Node { file: file.to_owned(), node, why },
         None => wrong(why),
     })?;
+    // Some exporters write an Identity at the end.
+    let mut computed = output.clone();
+    for node in order.iter().rev().map(|&index| &nodes[index]) {
+        match (&node.output[..], &node.input[..]) {
+            ([output], [input]) if *output == computed && node.op_type() == "Identity" => {
+                computed.clone_from(input)
+            }
+            _ => break,
+        }
+    }
     let folder = Folder::new(opset);
     let beside = path.map(|path| RefCell::new(Beside::new(path)));
     let mut importer = Importer {
@@ -110,7 +120,7 @@ pub(super) fn read_within(
         folder,
         moves: MOVES,
         opset,
-        output: output.clone(),
+        output: computed,
         beside,
     };
     if layout::channels_last(&nodes, &order, &input_name, &output) {
@@ -420,7 +430,7 @@ struct Importer {
     /// Elements that may still be moved.
     moves: usize,
     opset: i64,
-    /// The name of the output.
+    /// The name of the output, that of no Identity.
     output: String,
     /// Where the model's other files are.
     beside: Option<RefCell<Beside>>,
