@@ -232,10 +232,12 @@ def test_a_client_closed_by_another_thread(noise):
 
 @pytest.fixture
 def interrupt():
-    """Ctrl-C, soon."""
+    """Ctrl-C, soon. What a shell runs in its background ignores it; here it must not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
     yield timer
     timer.join()
+    signal.signal(signal.SIGINT, before)
 
 
 def test_interrupted_serving(interrupt):
