@@ -8,8 +8,6 @@ pub(crate) struct Classes {
     pub of: Vec<Vec<usize>>,
     /// Of each class, whether its scale must be 1.
     pub pinned: Vec<bool>,
-    /// Of each class, how many rows of weights make a channel of it.
-    pub makers: Vec<usize>,
     /// Whether means over numbers of elements that are no power of two have classes of their own.
     pub free_means: bool,
 }
@@ -151,18 +149,18 @@ impl Classes {
         if let Some(output) = of.last() {
             sets.pin(output);
         }
-        let mut makers = vec![0; sets.parent.len()];
+        // Rows of weights make a channel of it, or another mean does.
+        let mut taken = vec![false; sets.parent.len()];
         for class in made {
-            makers[sets.find(class)] += 1;
+            taken[sets.find(class)] = true;
         }
-        let mut seen = vec![false; makers.len()];
         for mean in means {
             let root = sets.find(mean);
-            if sets.pinned[root] || makers[root] > 0 || std::mem::replace(&mut seen[root], true) {
+            if sets.pinned[root] || std::mem::replace(&mut taken[root], true) {
                 return None;
             }
         }
         of.iter_mut().flatten().for_each(|class| *class = sets.find(*class));
-        Some(Self { of, pinned: sets.pinned, makers, free_means })
+        Some(Self { of, pinned: sets.pinned, free_means })
     }
 }

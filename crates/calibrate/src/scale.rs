@@ -2,6 +2,7 @@ use crate::classes::{Classes, is_odd_mean};
 use crate::{Error, Ranges};
 use copriv_ir::{Graph, LowerOptions, Lowered, Op, Window, fold_affine, lower_scaled};
 use copriv_ring::Width;
+use std::collections::HashMap;
 
 /// The bits that weights and values may have.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,9 +48,9 @@ impl Scaled {
 
 /// Gives every channel a scale, so that its values fill the bits that they may have, and weights theirs.
 ///
-/// Inputs, logits and what smooth activations read and make stay as they are. Where one row of weights makes a channel, its scale is
-/// the largest with which neither its values nor its weights have more bits than they may; the weights' fraction bits are those
-/// that make the roundings of both, relative to what they round, smallest. A mean over a number of elements that is no power of two becomes
+/// Inputs, logits and what smooth activations read and make stay as they are. The first row of weights that makes a channel gives it
+/// the largest scale with which neither its values nor its weights have more bits than they may, and others that are added to it take that;
+/// the weights' fraction bits are those that make the roundings of both, relative to what they round, smallest. A mean over a number of elements that is no power of two becomes
 /// a sum over a power of two with zeros, where its scale can make up for that.
 ///
 /// # Errors
@@ -85,8 +86,11 @@ pub fn scale(graph: &Graph, ranges: &Ranges, bits: Bits) -> Result<Scaled, Error
         if let Some([per_row, row]) = rows(&graph, index) {
             let inputs = &scales[node.inputs[0].0];
             let maxima = maxima(&node.op, inputs, per_row, row);
+            let mut here = HashMap::new();
+            own.iter().for_each(|&class| *here.entry(class).or_insert(0) += 1);
+            // The first row that makes a channel chooses, and others take its scale; several of one layer cannot.
             let free: Vec<bool> =
-                own.iter().map(|&class| sigma[class].is_none() && classes.makers[class] == 1).collect();
+                own.iter().map(|class| sigma[*class].is_none() && here[class] == 1).collect();
             for (&class, &free) in own.iter().zip(&free) {
                 if !free && sigma[class].is_none() {
                     sigma[class] = Some(full(class));

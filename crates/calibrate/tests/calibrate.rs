@@ -160,6 +160,37 @@ fn scales_are_worth_bits() {
     assert!(good.typical_error < 0.02 * good.typical_logit, "{good:?}");
 }
 
+/// A parametric ReLU, whose parts are added to each other, after a convolution of which one channel is next to silent: its scale must not take
+/// the bits of all others' weights.
+#[test]
+fn silent_channels_that_are_added_take_no_bits() {
+    let mut numbers = Numbers(11);
+    let mut net = GraphBuilder::new("prelu", Shape::new(3, 6, 6)).unwrap();
+    let mut weight = numbers.floats(8 * 27, 0.4);
+    // It reads an input channel that is.
+    weight[9..27].fill(0.0);
+    let input = net.input();
+    let x = net.conv("conv", input, Window::square(3, 1, 1), 1, weight, vec![0.0; 8]).unwrap();
+    let relu = net.relu("relu", x).unwrap();
+    let below = net.combine("below", [1.0, -1.0], x, relu).unwrap();
+    let slopes =
+        net.conv("slopes", below, Window::square(1, 1, 0), 8, numbers.floats(8, 0.5), vec![0.0; 8]).unwrap();
+    let x = net.add("prelu", relu, slopes).unwrap();
+    let x = net.flatten("flatten", x).unwrap();
+    let x = net.linear("fc", x, numbers.floats(5 * 288, 0.2), vec![0.0; 5]).unwrap();
+    let graph = net.finish(x).unwrap();
+    let mut data = inputs(5, &graph, 4);
+    data.iter_mut().for_each(|input| input[..36].iter_mut().for_each(|x| *x *= 1e-5));
+    let ranges = Ranges::new(&graph, &data, || ()).unwrap();
+    for (w, v, most) in [(8, 12, 0.25), (13, 17, 0.01)] {
+        let scaled = scale(&graph, &ranges, bits(w, v)).unwrap();
+        let room = Room::Measured { margin: 1 };
+        let found = fit(&scaled, &mut Narrow { rewrites: true }, &data, room, 63, || ()).unwrap();
+        let agreement = Agreement::new(&found.net, &data, &ranges.logits, || ()).unwrap();
+        assert!(agreement.relative_error() < most, "{w} and {v} bits: {agreement:?}");
+    }
+}
+
 #[test]
 fn agreement_is_what_it_says() {
     // A network that gives its inputs back.
