@@ -40,6 +40,8 @@ fn network() -> Lowered {
     let x = net.input();
     let x = net.conv("conv", x, Window::square(3, 1, 1), 1, weights(1, 36), weights(2, 2)).unwrap();
     let x = net.relu("relu", x).unwrap();
+    let gate = net.global_avg_pool("mean", x).unwrap();
+    let x = net.multiply("gate", x, gate).unwrap();
     let x = net.flatten("flatten", x).unwrap();
     let x = net.linear("linear", x, weights(3, 64), weights(4, 2)).unwrap();
     lower(&net.finish(x).unwrap(), LowerOptions { width: WIDTH, frac_bits: 8 }).unwrap()
