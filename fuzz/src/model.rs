@@ -66,8 +66,8 @@ pub fn check(bytes: &[u8], options: &Options) -> bool {
     });
     let first = dims.len() != 4 || dims[1..] == shape;
     let wholes = [first.then_some(input), last].map(|input| input.and_then(&whole));
-    let near = |whole: &&Vec<f32>| off(&expected, whole, 1e-4 * scale).is_none();
-    if wholes.iter().flatten().find(near).is_none()
+    let near = |whole: &Vec<f32>| off(&expected, whole, 1e-4 * scale).is_none();
+    if !wholes.iter().flatten().any(near)
         && let Some(whole) = wholes.iter().flatten().next()
     {
         same(&expected, whole, 1e-4 * scale, "the network and the model");
